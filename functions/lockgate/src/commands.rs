@@ -21,6 +21,7 @@ use crate::{
     progress::Progress,
     requests, serve,
     settings::{self, Sources},
+    tables::printable_lines,
     tenants, top, usage,
 };
 
@@ -154,7 +155,7 @@ impl Failure {
 /// Prints a line for the operator.
 pub(crate) fn note(text: &str) {
     // When standard error is closed, nobody is left to tell.
-    drop(writeln!(io::stderr(), "lockgate: {text}"));
+    drop(writeln!(io::stderr(), "lockgate: {}", printable_lines(text)));
 }
 
 impl From<io::Error> for Failure {

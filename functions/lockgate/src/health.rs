@@ -36,6 +36,9 @@ pub(crate) struct HealthOptions {
     /// Where the gateway listens [default: the configuration's port]
     #[arg(long, value_name = "ADDRESS:PORT", env = "LOCKGATE_LISTEN")]
     listen: Option<ListenAddress>,
+    /// The port, where --listen does not say [default: the configuration's port]
+    #[arg(long, value_name = "PORT", env = "LOCKGATE_PORT")]
+    port: Option<u16>,
     /// How long to wait until it is ready
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u64,
@@ -43,16 +46,11 @@ pub(crate) struct HealthOptions {
 
 /// Exits with 0 when the gateway is ready, else with 1.
 pub(crate) fn health(options: HealthOptions) -> Result<ExitCode, Failure> {
+    let wait = Duration::from_secs(options.wait);
     let address = match options.listen {
         Some(listen) => listen.local(),
-        None => {
-            // The same search as that of `serve`, in whose container this runs.
-            let environment = options.sources.environment()?;
-            let config = settings::found(options.config, &environment)?.config;
-            (Ipv4Addr::LOCALHOST, config.port).into()
-        }
+        None => (Ipv4Addr::LOCALHOST, port(options)?).into(),
     };
-    let wait = Duration::from_secs(options.wait);
     let began = Instant::now();
     loop {
         let Err(reason) = ask(address) else {
@@ -65,12 +63,21 @@ pub(crate) fn health(options: HealthOptions) -> Result<ExitCode, Failure> {
     }
 }
 
+/// The port that `serve` has in the same container.
+fn port(options: HealthOptions) -> Result<u16, Failure> {
+    if let Some(port) = options.port {
+        return Ok(port);
+    }
+    let environment = options.sources.environment()?;
+    Ok(settings::found(options.config, &environment)?.config.port)
+}
+
 /// Asks once. A gateway that serves HTTPS refuses plain HTTP with an alert of TLS, or with a reset
 /// that overtakes the alert, which shows that it runs; whether it is ready is not asked then, since
 /// no name is known under which its certificate holds.
 fn ask(address: SocketAddr) -> Result<(), String> {
     let answer = match exchange(address) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+        Err(error) if is_closed_by_peer(&error) => return Ok(()),
         outcome => outcome.map_err(|error| error.to_string())?,
     };
     if answer.first() == Some(&TLS_ALERT) {
@@ -84,6 +91,17 @@ fn ask(address: SocketAddr) -> Result<(), String> {
     } else {
         Err(format!("it returned {line:?}"))
     }
+}
+
+/// Whether the peer took the connection, and closed it. Which of the errors it is depends on whether
+/// the close is noticed by a read or by a write.
+fn is_closed_by_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+    )
 }
 
 /// Sends the request, and gives the response as it came.

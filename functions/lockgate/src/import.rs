@@ -15,6 +15,7 @@ use crate::{
     commands::{Failure, note},
     private_file::{append_variables, write_new},
     progress::Progress,
+    tables::printable,
 };
 
 /// What to import.
@@ -62,7 +63,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     keep_secrets(&imported.secrets, options)?;
     let mut errors = io::stderr().lock();
     for note in &imported.notes {
-        writeln!(errors, "{note}")?;
+        writeln!(errors, "{}", printable(&note.to_string()))?;
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ pub(crate) struct Options {
 /// A provider that was chosen.
 struct Chosen {
     kind: KeyedProvider,
-    variable: &'static str,
+    variable: String,
     /// The key, where it is not in the environment already.
     key: Option<String>,
 }
@@ -61,7 +61,10 @@ struct Chosen {
 /// Writes the files, tests the keys and says what to do next.
 pub(crate) async fn init(options: Options) -> Result<ExitCode, Failure> {
     let environment = options.sources.environment()?;
-    let chosen = choose(&options, &environment)?;
+    // With the file that keys go to, which keeps the variables that it has.
+    let written = Environment::with_file(&options.folder.join(VARIABLES), false);
+    let written = written.map_err(Failure::Usage)?;
+    let chosen = choose(&options, &environment, &written)?;
     let client_key = match options.client_key.clone() {
         Some(key) => key,
         None => ask_client_key()?,
@@ -75,7 +78,7 @@ pub(crate) async fn init(options: Options) -> Result<ExitCode, Failure> {
     let schema = format!("{:#}\n", config::schema(&gateway::kinds()));
     std::fs::write(at(SCHEMA), schema)?;
 
-    let keys = chosen.iter().filter_map(|it| Some((it.variable.to_owned(), it.key.clone()?)));
+    let keys = chosen.iter().filter_map(|it| Some((it.variable.clone(), it.key.clone()?)));
     let mut variables = vec![(CLIENT_KEY.to_owned(), client_key)];
     variables.extend(keys);
     for name in append_variables(&at(VARIABLES), &variables)? {
@@ -99,7 +102,11 @@ pub(crate) async fn init(options: Options) -> Result<ExitCode, Failure> {
 
 /// The providers that options name, else those that the operator does, else those of the
 /// environment.
-fn choose(options: &Options, environment: &Environment) -> Result<Vec<Chosen>, Failure> {
+fn choose(
+    options: &Options,
+    environment: &Environment,
+    written: &Environment,
+) -> Result<Vec<Chosen>, Failure> {
     let found: Vec<&str> = providers(environment).iter().map(|it| it.kind.name).collect();
     let names = if options.providers.is_empty() && io::stdin().is_terminal() {
         let known: Vec<&str> = KeyedProvider::all().map(|it| it.name).collect();
@@ -122,22 +129,34 @@ fn choose(options: &Options, environment: &Environment) -> Result<Vec<Chosen>, F
         let Some(kind) = KeyedProvider::all().find(|kind| kind.name == name) else {
             return Err(Failure::Usage(format!("{name} is no type of provider that takes a key")));
         };
-        let key = options.keys.get(index).cloned();
-        chosen.push(with_key(kind, key, environment)?);
+        chosen.push(match options.keys.get(index) {
+            Some(key) => with_given_key(kind, key, &[environment, written]),
+            None => with_key(kind, environment)?,
+        });
     }
     Ok(chosen)
 }
 
-/// A provider and its key: the given one, the environment's, or what the operator types.
-fn with_key(
-    kind: KeyedProvider,
-    key: Option<String>,
-    environment: &Environment,
-) -> Result<Chosen, Failure> {
+/// A provider and the key that the operator gives, which no variable of the environment may take the
+/// place of.
+fn with_given_key(kind: KeyedProvider, key: &str, environments: &[&Environment]) -> Chosen {
+    let usual = kind.key_variables.first().copied().unwrap_or("PROVIDER_API_KEY");
+    let is_free =
+        |name: &String| environments.iter().all(|it| it.get(name).is_none_or(|value| value == key));
+    let usual_ones = kind.key_variables.iter().map(|name| (*name).to_owned());
+    let numbered = (1..).map(|number| format!("LOCKGATE_{usual}_{number}"));
+    let variable = usual_ones.chain(numbered).find(is_free);
+    let variable = variable.unwrap_or_else(|| usual.to_owned());
+    Chosen { kind, variable, key: Some(key.to_owned()) }
+}
+
+/// A provider and its key: the environment's, or what the operator types.
+fn with_key(kind: KeyedProvider, environment: &Environment) -> Result<Chosen, Failure> {
     let set = kind.key_variables.iter().find(|name| environment.get(name).is_some());
     let variable = set.or(kind.key_variables.first()).copied().unwrap_or("PROVIDER_API_KEY");
-    if key.is_some() || set.is_some() {
-        return Ok(Chosen { kind, variable, key });
+    let variable = variable.to_owned();
+    if set.is_some() {
+        return Ok(Chosen { kind, variable, key: None });
     }
     let key = if io::stdin().is_terminal() {
         ask(&format!("The key for {} ({variable})?", kind.name), "")?

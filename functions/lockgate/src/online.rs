@@ -16,7 +16,7 @@ use edge::settings::{Environment, now_ms};
 use gateway::{Client, Clock, Configuration, Freshness, Gateway, Snapshot, Source};
 use storage::{Parameters, sqlite};
 
-use crate::{account, commands::Failure};
+use crate::{account, commands::Failure, tables::printable};
 
 /// How many characters a progress bar has.
 const BAR_CHARS: usize = 20;
@@ -106,7 +106,8 @@ pub(crate) async fn reach(
             }
             Err(error) => {
                 reached.failures += 1;
-                writeln!(out, "{provider}: {} ({time} ms)", error.message())?;
+                let message = printable(error.message());
+                writeln!(out, "{provider}: {message} ({time} ms)")?;
             }
         }
     }

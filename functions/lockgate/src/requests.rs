@@ -14,6 +14,7 @@ use crate::{
     admin_client::Target,
     call_log::{CallLog, Filter},
     commands::Failure,
+    tables::{pretty, printable, printable_json},
 };
 
 /// How often the log is read while it is followed.
@@ -134,7 +135,7 @@ impl Output {
     fn calls(&self, calls: &[Value], out: &mut impl Write) -> io::Result<()> {
         for call in calls {
             if self.json {
-                writeln!(out, "{call}")?;
+                writeln!(out, "{}", printable_json(&call.to_string()))?;
             } else {
                 writeln!(out, "{}", line(call, &self.colors))?;
             }
@@ -145,9 +146,8 @@ impl Output {
 
     /// One call with everything that is kept of it.
     fn one(&self, call: &Value, out: &mut impl Write) -> io::Result<()> {
-        let pretty =
-            if self.json { Ok(call.to_string()) } else { serde_json::to_string_pretty(call) };
-        writeln!(out, "{}", pretty.map_err(io::Error::other)?)
+        let text = if self.json { printable_json(&call.to_string()) } else { pretty(call) };
+        writeln!(out, "{text}")
     }
 }
 
@@ -188,7 +188,7 @@ pub(crate) fn tokens(call: &Value) -> (u64, u64) {
 
 /// A call in one line: when, how it ended, whose, what, through whom, how much and how long.
 fn line(call: &Value, colors: &Colors) -> String {
-    let text = |name: &str| call[name].as_str().unwrap_or("-");
+    let text = |name: &str| printable(call[name].as_str().unwrap_or("-"));
     let status = call["status"].as_u64().map_or_else(|| "-".to_owned(), |it| it.to_string());
     let ending = format!("{status} {}", text("outcome"));
     let ending = colors.by_outcome(&format!("{ending:<20}"), !has_failed(call));
@@ -198,7 +198,7 @@ fn line(call: &Value, colors: &Colors) -> String {
         "{} {ending} {:<14} {:<24} {:<40} {input:>6}+{output:<6} {cost:>10} {:>7} ms  {}",
         time_of_day(call["ended_ms"].as_u64().unwrap_or_default()),
         text("tenant"),
-        call["requested_model"].as_str().unwrap_or_else(|| text("path")),
+        call["requested_model"].as_str().map_or_else(|| text("path"), printable),
         attempts(call),
         call["timings"]["total_ms"].as_u64().unwrap_or_default(),
         text("id"),
@@ -208,7 +208,7 @@ fn line(call: &Value, colors: &Colors) -> String {
 /// The attempts of a call, such as `first/m 429 → second/m`.
 fn attempts(call: &Value) -> String {
     let describe = |it: &Value| {
-        let text = |name: &str| it[name].as_str().unwrap_or_default().to_owned();
+        let text = |name: &str| printable(it[name].as_str().unwrap_or_default());
         let target = format!("{}/{}", text("provider"), text("model"));
         match (text("outcome").as_str(), it["status"].as_u64()) {
             ("success", _) => target,
@@ -256,5 +256,28 @@ mod tests {
         assert!(plain.contains("     8+5") && plain.contains("$0.001500"), "{plain}");
         assert!(!plain.contains('\u{1b}'));
         assert!(line(&call, &Colors { are_on: true }).contains("\u{1b}[32m200 success"));
+    }
+
+    #[test]
+    fn no_text_of_a_call_steers_the_terminal() {
+        let wild = "\u{1b}]0;x\u{7}";
+        let attempt = json!({ "provider": wild, "model": wild, "outcome": wild });
+        let names = ["id", "tenant", "requested_model", "outcome", "path"];
+        let mut call = json!({ "attempts": [attempt] });
+        for name in names {
+            call[name] = json!(wild);
+        }
+        for call in [&call, &json!({ "path": wild })] {
+            let plain = line(call, &Colors { are_on: false });
+            assert!(!plain.contains(char::is_control), "{plain}");
+        }
+        for json in [false, true] {
+            let mut out = vec![];
+            let printed = Output { json, colors: Colors { are_on: false } };
+            printed.one(&json!({ "path": "\u{9b}2J" }), &mut out).unwrap();
+            printed.calls(&[json!({ "path": "\u{9b}2J" })], &mut out).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(!text.contains('\u{9b}'), "{text}");
+        }
     }
 }

@@ -49,21 +49,36 @@ fn make(path: &Path) -> io::Result<RootSecret> {
     let secret = admin::generate_root_secret()
         .ok_or_else(|| io::Error::other("the system has no randomness"))?;
     let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut options = fs::OpenOptions::new();
-    // Fails if another process was first, whose secret must not be replaced: it may have sealed
-    // keys already.
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(mut file) => io::Write::write_all(&mut file, text.as_bytes()).map(|()| secret),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let new = path.with_file_name(name);
+    write_private(&new, &text)?;
+
+    // A whole file or none, whatever ends the process; and it fails if another process was first,
+    // whose secret must not be replaced: it may have sealed keys already.
+    match fs::hard_link(&new, path) {
+        Ok(()) => fs::remove_file(&new).map(|()| secret),
+        Err(_) if path.exists() => {
+            fs::remove_file(&new)?;
             let text = fs::read_to_string(path)?;
             admin::parse_root_secret(text.trim())
                 .ok_or_else(|| io::Error::other("it does not hold a secret"))
         }
-        Err(error) => Err(error),
+        // Some file systems know no links.
+        Err(_) => fs::rename(&new, path).map(|()| secret),
     }
+}
+
+/// Writes a file that its owner alone may read.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    // What a process of the same number left behind is nobody's.
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    io::Write::write_all(&mut file, text.as_bytes())?;
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -84,6 +99,18 @@ mod tests {
             let mode = fs::metadata(path_beside(&data)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn of_processes_that_start_at_once_all_have_one_secret() {
+        let folder = std::env::temp_dir().join(format!("lockgate-roots-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("lockgate.db.secret");
+        let first = make(&path).unwrap();
+        assert_eq!(make(&path).unwrap(), first);
+        let files: Vec<_> = fs::read_dir(&folder).unwrap().collect();
+        assert_eq!(files.len(), 1, "{files:?}");
         fs::remove_dir_all(&folder).unwrap();
     }
 }

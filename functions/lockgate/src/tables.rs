@@ -40,7 +40,7 @@ pub(crate) fn print_items(
 pub(crate) fn print_item(item: &Value, output: Output, out: &mut impl Write) -> io::Result<()> {
     match (output, item) {
         (_, Value::Null) => Ok(()),
-        (Output::Table, Value::String(text)) => out.write_all(text.as_bytes()),
+        (Output::Table, Value::String(text)) => out.write_all(printable_lines(text).as_bytes()),
         (Output::Table, Value::Object(fields)) => {
             let width = fields.keys().map(|name| name.chars().count()).max().unwrap_or(0);
             let shown = fields.iter().filter(|(_, value)| !value.is_null());
@@ -53,8 +53,39 @@ pub(crate) fn print_item(item: &Value, output: Output, out: &mut impl Write) -> 
     }
 }
 
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
+/// A value as JSON on several lines, as a terminal may get it.
+pub(crate) fn pretty(value: &Value) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string());
+    printable_json(&text)
+}
+
+/// JSON as a terminal may get it. Its own escapes end below the space.
+pub(crate) fn printable_json(text: &str) -> String {
+    let escape = |it: char| match it {
+        '\u{7f}'..='\u{9f}' => format!("\\u{:04x}", u32::from(it)),
+        other => other.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+/// A text of a client or a provider in one line: what could steer a terminal is escaped.
+pub(crate) fn printable(text: &str) -> String {
+    escaped(text, &[])
+}
+
+/// The same with the lines that it has.
+pub(crate) fn printable_lines(text: &str) -> String {
+    // A carriage return alone writes over the line that it is in.
+    let lines = text.split("\r\n").map(|part| escaped(part, &['\n', '\t']));
+    lines.collect::<Vec<_>>().join("\r\n")
+}
+
+fn escaped(text: &str, kept: &[char]) -> String {
+    let escape = |it: char| {
+        let is_harmless = !it.is_control() || kept.contains(&it);
+        if is_harmless { it.to_string() } else { it.escape_unicode().to_string() }
+    };
+    text.chars().map(escape).collect()
 }
 
 /// Items below headings, each column as wide as its widest cell.
@@ -81,7 +112,7 @@ fn table(items: &[Value], columns: &[Column]) -> String {
     text
 }
 
-/// A value in a cell. What could steer a terminal is left out.
+/// A value in a cell.
 fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
@@ -89,7 +120,7 @@ fn cell(value: &Value) -> String {
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
     };
-    text.chars().filter(|it| !it.is_control()).collect()
+    printable(&text)
 }
 
 #[cfg(test)]
@@ -103,8 +134,21 @@ mod tests {
         let items = [json!({"n": "a", "c": 1.5}), json!({"n": "longer\u{1b}[2J", "c": null})];
         assert_eq!(
             table(&items, &[("NAME", "n"), ("COST", "c")]),
-            "NAME       COST\na          1.5\nlonger[2J  -\n"
+            "NAME              COST\na                 1.5\nlonger\\u{1b}[2J  -\n"
         );
+    }
+
+    #[test]
+    fn nothing_that_is_printed_steers_a_terminal() {
+        let text = "a\u{1b}]0;x\u{7}\u{9b}2J\rb\r\n";
+        assert_eq!(printable(text), "a\\u{1b}]0;x\\u{7}\\u{9b}2J\\u{d}b\\u{d}\\u{a}");
+        assert_eq!(printable_lines(text), "a\\u{1b}]0;x\\u{7}\\u{9b}2J\\u{d}b\r\n");
+        let shown = pretty(&json!({ "a": text }));
+        assert!(shown.chars().all(|it| it == '\n' || !it.is_control()), "{shown}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["a"], text);
+        let mut out = vec![];
+        print_item(&json!(text), Output::Table, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), printable_lines(text));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::{
     call_log::{CallLog, Filter},
     commands::Failure,
     requests::{Colors, has_failed, tokens},
+    tables::{printable, printable_json},
 };
 
 /// How often the view is drawn anew.
@@ -71,7 +72,7 @@ pub(crate) async fn top(options: Options) -> Result<ExitCode, Failure> {
         let view = view(&log, &filter).await?;
         let mut out = io::stdout();
         if json {
-            writeln!(out, "{}", view.to_json())?;
+            writeln!(out, "{}", printable_json(&view.to_json().to_string()))?;
         } else {
             if !once {
                 // Clears the terminal.
@@ -164,6 +165,7 @@ impl View {
         }
         writeln!(out, "{}", line("all", &self.total, colors))?;
         for (what, left) in &self.cooldowns {
+            let what = printable(what);
             let text = format!("{what} cools down for {left} s more");
             writeln!(out, "{}", colors.by_outcome(&text, false))?;
         }
@@ -174,6 +176,6 @@ impl View {
 fn line(name: &str, rate: &Rate, colors: Colors) -> String {
     let Rate { calls, failed, tokens, cost_usd, slowest_ms } = rate;
     let failed = colors.by_outcome(&format!("{failed:>10}"), *failed == 0);
-    let cost = format!("${cost_usd:.6}");
+    let (name, cost) = (printable(name), format!("${cost_usd:.6}"));
     format!("{name:<40}{calls:>10}{failed}{tokens:>10}{cost:>10}{:>10}", format!("{slowest_ms}ms"))
 }

@@ -37,7 +37,7 @@ pub struct Admin {
     pub(crate) remembered: Remembered,
     pub(crate) throttle: LoginThrottle,
     /// Held while the configuration is changed.
-    pub(crate) config_lock: tokio::sync::Mutex<()>,
+    pub(crate) config_lock: Arc<tokio::sync::Mutex<()>>,
     book: Mutex<Option<(u64, Arc<Book>)>>,
 }
 
@@ -56,7 +56,7 @@ impl Admin {
             sealing: SealingKey::new(root)?,
             remembered: Remembered::new()?,
             throttle: LoginThrottle::new(stores.state.clone()),
-            config_lock: tokio::sync::Mutex::default(),
+            config_lock: Arc::default(),
             book: Mutex::default(),
             gateway,
             stores,

@@ -2,7 +2,9 @@
 
 use gateway::Clock;
 use serde_json::{Map, Value, json};
-use tenants::{Action, AuditEntry, Author, BudgetPeriod, Listed, Period, audit_month, rfc3339};
+use tenants::{
+    Action, AuditEntry, Author, BudgetPeriod, Listed, Period, Tenants, audit_month, rfc3339,
+};
 
 use crate::{
     admin::Admin,
@@ -68,16 +70,26 @@ impl Admin {
         subject: &str,
         changes: Map<String, Value>,
     ) -> AdminResult<()> {
-        let entry = AuditEntry {
-            at: author.at,
-            actor: author.name.to_owned(),
-            action,
-            tenant: String::new(),
-            subject: Some(subject.to_owned()),
-            changes,
-        };
-        Ok(self.tenants.record(&entry).await?)
+        record(&self.tenants, author, (action, subject), changes).await
     }
+}
+
+/// Keeps an entry about something that is no tenant.
+pub(crate) async fn record(
+    tenants: &Tenants,
+    author: Author<'_>,
+    (action, subject): (Action, &str),
+    changes: Map<String, Value>,
+) -> AdminResult<()> {
+    let entry = AuditEntry {
+        at: author.at,
+        actor: author.name.to_owned(),
+        action,
+        tenant: String::new(),
+        subject: Some(subject.to_owned()),
+        changes,
+    };
+    Ok(tenants.record(&entry).await?)
 }
 
 fn parse_cursor(text: &str) -> Option<(Period, Option<String>)> {

@@ -136,7 +136,9 @@ impl Admin {
         let operator = self.check_password(name, password, address, clock).await?;
         let now = clock.now() / 1000;
 
-        let epoch = self.book(now).await?.epoch(name);
+        let book = self.book(now).await?;
+        let snapshot = self.gateway.snapshot(clock).await.ok();
+        let epoch = self.epoch(name, &book, snapshot.as_deref());
         Ok(Session::starting(operator, epoch, now))
     }
 
@@ -151,7 +153,7 @@ impl Admin {
         let name = &session.operator.name;
         // The cookie's role is not believed: an operator may have been demoted since.
         let account = self.account(name, &book, snapshot.as_deref()).ok_or_else(over)?;
-        if book.epoch(name) != session.epoch {
+        if self.epoch(name, &book, snapshot.as_deref()) != session.epoch {
             return Err(over());
         }
         let operator = Operator { name: name.clone(), role: account.role() };
@@ -228,6 +230,17 @@ impl Admin {
                 );
                 Err(Problem::new(ProblemKind::Unauthenticated, "This token is wrong."))
             }
+        }
+    }
+
+    /// Which of an operator's epochs this is: another one with each change of the password, and after
+    /// the operator ended all sessions.
+    fn epoch(&self, name: &str, book: &Book, snapshot: Option<&Snapshot>) -> u64 {
+        let epoch = book.epoch(name);
+        // A change of a stored password is counted in the book.
+        match snapshot.and_then(|it| configured(name, it)) {
+            Some((password, _)) => self.session_key.epoch_of_password(epoch, password.expose()),
+            None => epoch,
         }
     }
 

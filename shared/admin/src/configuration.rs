@@ -6,13 +6,14 @@ use std::ops::Bound;
 use config::Config;
 use gateway::Clock;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use similar::TextDiff;
-use storage::{Order, Query, Row, StoreError};
-use tenants::{Action, Author, KeyHash, Listed, rfc3339};
+use storage::{Order, Query, Row, StoreError, Stores};
+use tenants::{Author, KeyHash, Listed, rfc3339};
 
 use crate::{
     admin::Admin,
+    configuration_change::ConfigEditor,
     configuration_source::ReadConfig,
     page::{PageRequest, decode_cursor, encode_cursor},
     price_text::{NewPrice, with_prices},
@@ -117,42 +118,25 @@ impl Admin {
             let detail = "A configuration has at most 300 KB.";
             return Err(Problem::new(ProblemKind::Invalid, detail));
         }
-        // Two changes at once would each miss the other.
-        let _changing = self.config_lock.lock().await;
-        // Read under the lock, so that the version that is compared is the one that is replaced.
-        let present = self.read_config(clock).await?;
-        let before = version_of(&present.hidden.text);
-        if expected.is_some_and(|expected| expected != before) {
-            let detail = "The configuration was changed since it was read.";
-            return Err(Problem::new(ProblemKind::PreconditionFailed, detail));
+        let editor = self.config_editor();
+        if mode == ConfigMode::DryRun {
+            return Ok(editor.plan(text, expected, clock).await?.change);
         }
-
-        let config = self.source.check(text, &present).await?;
-        let change = ConfigChange {
-            version: version_of(text),
-            diff: diff(&present.hidden.text, text),
-            warnings: config.warnings(),
-            restart: restart_keys(&present.config, &config),
-        };
-        // A text that changes nothing would only fill the list of versions.
-        if mode == ConfigMode::DryRun || change.diff.is_empty() {
-            return Ok(change);
-        }
-        // Kept first: if the process dies before it takes effect, the next start reads it.
-        self.source.write(text, &config, &present, &self.stores).await?;
-        // At once in this process; others see it when they next look.
-        self.gateway.replace_config(config, clock).await?;
-
-        // Read back: the source may write another text than it was given, such as rows without
-        // comments.
-        let after = self.read_config(clock).await?.hidden.text;
-        let change = ConfigChange { version: version_of(&after), ..change };
-
-        self.keep_versions((&before, &present.hidden.text), &after, author).await?;
-        let versions = json!({ "before": before, "after": change.version });
-        let changes = Map::from_iter([("version".to_owned(), versions)]);
-        self.record(author, Action::UpdateConfiguration, "configuration", changes).await?;
-        Ok(change)
+        let (text, expected) = (text.to_owned(), expected.map(str::to_owned));
+        let (name, at) = (author.name.to_owned(), author.at);
+        let lock = self.config_lock.clone();
+        // A task of its own: a client that leaves must not leave a change without its version, its
+        // entry in the audit, or its effect.
+        let changing = tokio::spawn(async move {
+            // Two changes at once would each miss the other.
+            let _changing = lock.lock().await;
+            let author = Author { name: &name, at };
+            editor.replace(&text, expected.as_deref(), author, clock).await
+        });
+        changing.await.map_err(|cause| {
+            let detail = "The configuration cannot be changed.";
+            Problem::new(ProblemKind::Internal, detail).caused_by(cause)
+        })?
     }
 
     /// Names prices in the configuration, each in the place of the one that it had.
@@ -227,43 +211,47 @@ impl Admin {
     }
 
     pub(crate) async fn read_config(&self, clock: Clock) -> AdminResult<ReadConfig> {
-        match self.gateway.snapshot(clock).await {
-            Ok(snapshot) => self.source.read(&snapshot.config).await,
-            // A stack that was just made has pages and operators, but no configuration to read.
-            Err(error) => self.source.read_first(error),
-        }
+        self.config_editor().read(clock).await
     }
 
-    /// Keeps the new version, and the one before where none was ever kept.
-    async fn keep_versions(
-        &self,
-        (before, text_before): (&str, &str),
-        text: &str,
-        author: Author<'_>,
-    ) -> AdminResult<()> {
-        let now = author.at;
-
-        let query = Query { limit: Some(1), ..Query::partition(VERSIONS, now) };
-        // The text that stood before the first change was written by hand, and is in no version
-        // yet.
-        if self.stores.config.query(&query).await?.rows.is_empty() {
-            let first = ConfigVersion {
-                version: before.to_owned(),
-                at: now,
-                actor: "file".to_owned(),
-                text: text_before.to_owned(),
-            };
-            self.stores.config.put(version_row(&first, 0)?).await?;
+    fn config_editor(&self) -> ConfigEditor {
+        ConfigEditor {
+            gateway: self.gateway.clone(),
+            source: self.source.clone(),
+            stores: self.stores.clone(),
+            tenants: self.tenants.clone(),
         }
-        let kept = ConfigVersion {
-            version: version_of(text),
+    }
+}
+
+/// Keeps the new version, and the one before where none was ever kept.
+pub(crate) async fn keep_versions(
+    stores: &Stores,
+    (before, text_before): (&str, &str),
+    text: &str,
+    author: Author<'_>,
+) -> AdminResult<()> {
+    let now = author.at;
+
+    let query = Query { limit: Some(1), ..Query::partition(VERSIONS, now) };
+    // The text that stood before the first change was written by hand, and is in no version yet.
+    if stores.config.query(&query).await?.rows.is_empty() {
+        let first = ConfigVersion {
+            version: before.to_owned(),
             at: now,
-            actor: author.name.to_owned(),
-            text: text.to_owned(),
+            actor: "file".to_owned(),
+            text: text_before.to_owned(),
         };
-        self.stores.config.put(version_row(&kept, 1)?).await?;
-        Ok(())
+        stores.config.put(version_row(&first, 0)?).await?;
     }
+    let kept = ConfigVersion {
+        version: version_of(text),
+        at: now,
+        actor: author.name.to_owned(),
+        text: text.to_owned(),
+    };
+    stores.config.put(version_row(&kept, 1)?).await?;
+    Ok(())
 }
 
 /// The row of a version; `order` sorts two of the same second.
@@ -279,19 +267,19 @@ fn version_row(version: &ConfigVersion, order: u8) -> Result<Row, StoreError> {
     })
 }
 
-fn version_of(text: &str) -> String {
+pub(crate) fn version_of(text: &str) -> String {
     KeyHash::of(text).as_str().chars().take(VERSION_CHARACTERS).collect()
 }
 
 /// The difference between two texts, line by line, as `diff -u` shows it.
-fn diff(before: &str, after: &str) -> String {
+pub(crate) fn diff(before: &str, after: &str) -> String {
     let diff = TextDiff::from_lines(before, after);
     let mut unified = diff.unified_diff();
     unified.context_radius(DIFF_CONTEXT).header("before", "after").to_string()
 }
 
 /// The keys that differ and that a running server does not take up.
-fn restart_keys(before: &Config, after: &Config) -> Vec<&'static str> {
+pub(crate) fn restart_keys(before: &Config, after: &Config) -> Vec<&'static str> {
     // Sockets and limits of the server are made once, when it starts.
     let keys = [("port", before.port != after.port), ("server", before.server != after.server)];
     keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()

@@ -6,6 +6,8 @@
 use config::{Config, literal_secrets, to_yaml};
 use storage::Secret;
 
+use crate::hidden_comments::hide_comments;
+
 /// A text without secrets.
 #[derive(Clone, Debug)]
 pub(crate) struct HiddenText {
@@ -34,7 +36,14 @@ pub(crate) fn hide(
     let secrets: Vec<(String, Secret)> =
         literals.iter().map(|(name, secret)| (free(name), secret.clone())).collect();
 
-    let mut hidden = text.to_owned();
+    let (mut hidden, commented) = hide_comments(text, &free);
+    // What looks like a comment may be part of a text, which must stay as it is.
+    let is_same = |read: Config| to_yaml(&read) == to_yaml(config);
+    let are_comments = commented.is_empty()
+        || config::read(&hidden, variables, &gateway::kinds()).is_ok_and(is_same);
+    if !are_comments {
+        return HiddenText { text: to_yaml(config), secrets: literals };
+    }
     for (name, secret) in &secrets {
         hidden = replace_scalar(&hidden, secret.expose(), &format!("${{{name}}}"));
     }
@@ -47,6 +56,7 @@ pub(crate) fn hide(
     let read_back = config::read(&hidden, &find, &gateway::kinds());
     let is_whole = read_back.is_ok_and(|read| literal_secrets(&read).is_empty());
     if is_whole {
+        let secrets = [secrets, commented].concat();
         return HiddenText { text: hidden, secrets };
     }
     HiddenText { text: to_yaml(config), secrets: literals }
@@ -144,6 +154,28 @@ mod tests {
         let text = "api_key: \"sk-\\x41\"\nproviders: [{ name: p, base_url: 'http://h' }]\n";
         let hidden = hide(text, &read(text), &variables);
         assert!(!hidden.text.contains("sk-"), "{}", hidden.text);
+    }
+
+    #[test]
+    fn keys_in_comments_are_hidden_and_come_back() {
+        let text = format!("{TEXT}# api_key: sk-old\n#   password: 'hunter 2'\n");
+        let hidden = hide(&text, &read(&text), &variables);
+        for secret in ["sk-old", "hunter"] {
+            assert!(!hidden.text.contains(secret), "{}", hidden.text);
+        }
+        assert!(hidden.text.contains("# api_key: ${HIDDEN_1}\n"), "{}", hidden.text);
+        let shown = hidden.show(&hidden.text, &variables);
+        assert!(shown.ends_with("# api_key: \"sk-old\"\n#   password: \"hunter 2\"\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_text_that_looks_like_a_comment_is_not_changed() {
+        let text = "api_key: sk-1\nproviders:\n  - { name: p, base_url: http://h }\ntenants:\n  \
+                    - name: t\n    system_prompt: |\n      # password: hunter2\n    api_key: sk-2\n";
+        let config = read(text);
+        let hidden = hide(text, &config, &variables);
+        let back = hidden.show(&hidden.text, &variables);
+        assert_eq!(to_yaml(&read(&back)), to_yaml(&config), "{back}");
     }
 
     #[test]

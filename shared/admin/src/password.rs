@@ -73,17 +73,28 @@ async fn compute(
     salt: Vec<u8>,
     (memory, passes, lanes): (u32, u32, u32),
 ) -> AdminResult<Vec<u8>> {
-    let _permit = ONE_AT_A_TIME.acquire().await.map_err(|error| unhashable(error.to_string()))?;
-    // Tens of milliseconds of work would stall the calls on this thread.
-    let computing = tokio::task::spawn_blocking(move || {
+    let computed = one_at_a_time(move || {
         let parameters = Params::new(memory, passes, lanes, Some(HASH_BYTES))?;
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
         let mut hash = vec![0; HASH_BYTES];
         argon.hash_password_into(password.expose().as_bytes(), &salt, &mut hash)?;
         Ok::<_, argon2::Error>(hash)
     });
-    let computed = computing.await.map_err(|error| unhashable(error.to_string()))?;
-    computed.map_err(|error| unhashable(error.to_string()))
+    computed.await?.map_err(|error| unhashable(error.to_string()))
+}
+
+/// Does work that takes much memory, after all that was begun before it.
+async fn one_at_a_time<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> AdminResult<T> {
+    let permit = ONE_AT_A_TIME.acquire().await.map_err(|error| unhashable(error.to_string()))?;
+    // Tens of milliseconds of work would stall the calls on this thread.
+    let working = tokio::task::spawn_blocking(move || {
+        // Held by the work: it goes on, and keeps its memory, when the client leaves.
+        let _permit = permit;
+        work()
+    });
+    working.await.map_err(|error| unhashable(error.to_string()))
 }
 
 type Parsed = ((u32, u32, u32), Vec<u8>, Vec<u8>);
@@ -131,6 +142,24 @@ mod tests {
         let stored = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$\
                       CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         assert!(verify(&Secret::new("password"), Some(stored)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_hash_whose_client_left_is_computed_before_the_next() {
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (finish, finished) = std::sync::mpsc::channel::<()>();
+        let left = one_at_a_time(move || {
+            begun.send(()).unwrap();
+            finished.recv().unwrap();
+        });
+        tokio::select! {
+            _ = left => panic!("nothing has finished it"),
+            begun = has_begun => begun.unwrap(),
+        }
+        // Its client has left, and it runs on.
+        assert_eq!(ONE_AT_A_TIME.available_permits(), 0);
+        finish.send(()).unwrap();
+        one_at_a_time(|| ()).await.unwrap();
     }
 
     #[test]

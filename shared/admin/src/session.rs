@@ -56,6 +56,16 @@ impl SessionKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))
     }
 
+    /// The epoch of an operator whose password stands in the configuration: another one with each
+    /// password. `epoch` counts how often the operator ended all sessions.
+    pub(crate) fn epoch_of_password(&self, epoch: u64, password: &str) -> u64 {
+        // The blank keeps it apart from the text of every cookie. The key keeps the password from
+        // whoever has the cookie.
+        let tag = hmac::sign(&self.0, format!("password {epoch} {password}").as_bytes());
+        let first = tag.as_ref().first_chunk().copied().unwrap_or_default();
+        u64::from_be_bytes(first)
+    }
+
     /// The value of the cookie for a session; nothing without randomness.
     pub fn sign(&self, session: &Session) -> Option<String> {
         let mut random = [0; 12];

@@ -135,6 +135,10 @@ impl Admin {
             let message = "A key needs a `provider` or a `base_url` that it is for.";
             return Err(Problem::field(PROVIDER_KEY, message));
         }
+        if let Some(provider_key) = &provider_key {
+            // Before the first write: a tenant must not stay behind that was refused.
+            provider_key_text(provider_key)?;
+        }
         let mut tenant = self.tenants.create(fields, author).await?;
         if let Some(provider_key) = provider_key {
             // A seal opens for one tenant alone, so that the tenant has to be there first.
@@ -312,17 +316,23 @@ impl Admin {
         mut patch: Map<String, Value>,
     ) -> AdminResult<Map<String, Value>> {
         if let Some(value) = patch.get_mut(PROVIDER_KEY)
-            // Null removes the key, as RFC 7396 has it.
-            && !value.is_null()
+            && let Some(text) = provider_key_text(value)?
         {
-            let text = value.as_str().filter(|text| !text.is_empty());
-            let message = "This must be a text that is not empty.";
-            let text = text.ok_or_else(|| Problem::field(PROVIDER_KEY, message))?;
             // Sealed under the tenant's id: a row that is copied to another tenant does not open.
             *value = Value::String(self.seal(tenant, &Secret::new(text))?);
         }
         Ok(patch)
     }
+}
+
+/// The text of a provider's key; none for null, which removes the key, as RFC 7396 has it.
+fn provider_key_text(value: &Value) -> AdminResult<Option<&str>> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let text = value.as_str().filter(|text| !text.is_empty());
+    let message = "This must be a text that is not empty.";
+    text.map(Some).ok_or_else(|| Problem::field(PROVIDER_KEY, message))
 }
 
 fn is_given(fields: &Map<String, Value>, field: &str) -> bool {

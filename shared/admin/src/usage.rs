@@ -7,11 +7,15 @@ use ::tenants::{
 use canonical::MicroDollars;
 use gateway::Clock;
 use serde_json::{Map, Value, json};
+use storage::{Change, Consistency, Row, StoreError, Stores};
 
 use crate::{
     admin::Admin, operators::random_text, page::PageRequest, problem::AdminResult,
     tenant_operations::TenantView,
 };
+
+/// How long a correction without an entry may be repeated to get one, in seconds.
+const UNAUDITED_SECONDS: u64 = 7 * 24 * 60 * 60;
 
 /// What a tenant used.
 #[derive(Clone, Debug)]
@@ -123,6 +127,7 @@ impl Admin {
         let tenant = self.tenant(id, clock).await?.tenant;
         let present = Period::containing(author.at, tenant.settings.budget.period);
 
+        let is_named = new.id.is_some();
         let name = match new.id {
             // The name becomes part of an attribute of the ledger's row, which has to stay short
             // whatever clients send.
@@ -132,9 +137,20 @@ impl Admin {
         let NewAdjustment { amount, of_lost, .. } = new;
         let period = new.period.unwrap_or(present);
         let adjustment = Adjustment { id: name, period, amount, of_lost };
+        // Only a client that named the correction can repeat it.
+        let marker = is_named.then(|| Unaudited::new(&tenant.id, &adjustment.id, author.at));
+        let was_unaudited = match &marker {
+            Some(marker) => marker.begin(&self.stores).await?,
+            None => false,
+        };
         // The ledger first: an entry about a correction that was never made would be worse than
         // none.
-        if !self.gateway.adjust_ledger(&tenant, &adjustment, clock).await? {
+        let is_applied = self.gateway.adjust_ledger(&tenant, &adjustment, clock).await?;
+        // A repeat of one that was applied and whose entry could not be written writes it.
+        if !is_applied && !was_unaudited {
+            if let Some(marker) = &marker {
+                marker.end(&self.stores).await?;
+            }
             return Ok(false);
         }
 
@@ -153,7 +169,40 @@ impl Admin {
             changes,
         };
         self.tenants.record(&entry).await?;
-        Ok(true)
+        if let Some(marker) = &marker {
+            marker.end(&self.stores).await?;
+        }
+        Ok(is_applied)
+    }
+}
+
+/// The note that a correction may be applied without its entry in the audit.
+struct Unaudited(Row);
+
+impl Unaudited {
+    fn new(tenant: &str, correction: &str, now: u64) -> Self {
+        Self(Row {
+            pk: "unaudited".to_owned(),
+            sk: format!("{tenant}#{correction}"),
+            value: String::new(),
+            expires: Some(now + UNAUDITED_SECONDS),
+        })
+    }
+
+    /// Puts the note there. Whether it was there already.
+    async fn begin(&self, stores: &Stores) -> Result<bool, StoreError> {
+        let Row { pk, sk, expires, .. } = &self.0;
+        let now = expires.unwrap_or_default().saturating_sub(UNAUDITED_SECONDS);
+        let found = stores.config.get(pk, sk, Consistency::Strong, now).await?;
+        if found.is_none() {
+            stores.config.put(self.0.clone()).await?;
+        }
+        Ok(found.is_some())
+    }
+
+    async fn end(&self, stores: &Stores) -> Result<(), StoreError> {
+        let Row { pk, sk, .. } = self.0.clone();
+        stores.config.write(&[Change::Delete { pk, sk }]).await
     }
 }
 

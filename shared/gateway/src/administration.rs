@@ -47,6 +47,11 @@ impl Gateway {
         self.configuration.replace(config, clock).await
     }
 
+    /// Reads the configuration anew where it is in a store, and its keys where they are too old.
+    pub async fn reload_config(&self, clock: Clock) -> Result<()> {
+        self.configuration.load(clock).await
+    }
+
     /// What cools down right now, for operators.
     pub async fn cooldown_states(&self, clock: Clock) -> Vec<CooldownState> {
         self.configuration.refresh_cooldowns(clock).await;

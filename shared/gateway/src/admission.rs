@@ -22,6 +22,7 @@ use crate::{
     keeping::give_up,
     plan::resolve,
     running_call::RunningCall,
+    settlement::WantedHold,
 };
 
 /// Where a call's tenant stands, for the headers of its response.
@@ -94,7 +95,7 @@ impl Gateway {
         // The claim comes before the cache: the same key has to get the same response even if the
         // cache has a newer one.
         if let Some(claim) = Claim::of_call(call)? {
-            match claim.clone().take(call, table).await {
+            match claim.clone().take(call, &self.configuration).await {
                 Ok(Claimed::Made(hit)) => {
                     running.call.record.cache = Some(CacheOutcome::Hit);
                     return Ok(Some(hit));
@@ -165,15 +166,15 @@ impl Gateway {
         let now = call.clock.now() / 1000;
         let wanted = demand(call, plan, &limits);
         let id = ReservationId::random().ok_or_else(no_randomness)?;
-        let request = AdmissionRequest {
-            key: &call.tenant.ledger_key(),
-            limits: &limits,
+        let hold = WantedHold {
+            key: call.tenant.ledger_key(),
+            limits: limits.clone(),
             demand: wanted.demand,
-            id: &id,
+            id,
             // A second more than the call: clocks are cut to seconds.
             deadline: now + call.time_allowed().as_secs() + 1,
         };
-        let decision = self.settlements.admit(&request, now).await;
+        let decision = self.settlements.admit(&hold, call.clock).await;
         let admission = self.decided(decision, &call.tenant, call.clock, standing)?;
 
         let mut granted = wanted;
@@ -183,15 +184,15 @@ impl Gateway {
             running.keeping.cache = None;
             granted = CallDemand { is_bounded: true, ..wanted };
             granted.demand.output = capped;
-            let max_output = Some(capped);
-            let policy = RequestPolicy { max_output, ..RequestPolicy::default() };
-            change_request(call, &policy)?;
         }
         let settlements = &self.settlements;
+        // Before anything that can fail: from here on the end of the call ends its reservation.
         running.hold = admission
             .reservation
             .map(|reservation| CallHold::new(reservation, limits, granted, settlements.clone()));
-        Ok(())
+        let Some(capped) = admission.capped_output else { return Ok(()) };
+        let policy = RequestPolicy { max_output: Some(capped), ..RequestPolicy::default() };
+        change_request(&mut running.call, &policy)
     }
 
     /// What a decision of the ledger means for a request.

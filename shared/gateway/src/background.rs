@@ -4,12 +4,17 @@
 //! ends a call drains it first.
 
 use std::{
+    fmt,
+    pin::Pin,
     sync::{Mutex, PoisonError},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use storage::StoreError;
 use tokio::{runtime::Handle, task::JoinSet};
+
+use crate::Configuration;
 
 /// How long the end of a call waits for the work behind it.
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -76,5 +81,54 @@ impl Background {
 
     fn take(&self) -> JoinSet<()> {
         std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A write whose outcome always has an owner: whoever waits for it or, once they have left, `undo`.
+///
+/// A request to a store that is dropped may be applied all the same, and later than anything that is
+/// sent to take it back. So the write is carried on behind the call, and taken back after its end.
+#[must_use = "a write that nobody waits for is taken back"]
+pub(crate) struct OwnedWrite<T: Send + 'static> {
+    parts: Option<(Write<T>, Undo<T>)>,
+    configuration: Configuration,
+}
+
+type Write<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Undo<T> = Box<dyn FnOnce(T) + Send>;
+
+impl<T: Send + 'static> OwnedWrite<T> {
+    pub(crate) fn new(
+        configuration: &Configuration,
+        write: impl Future<Output = T> + Send + 'static,
+        undo: impl FnOnce(T) + Send + 'static,
+    ) -> Self {
+        let parts: (Write<T>, Undo<T>) = (Box::pin(write), Box::new(undo));
+        Self { parts: Some(parts), configuration: configuration.clone() }
+    }
+}
+
+impl<T: Send + 'static> Future for OwnedWrite<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let Some((write, _)) = &mut self.parts else { return Poll::Pending };
+        let outcome = std::task::ready!(write.as_mut().poll(cx));
+        self.parts = None;
+        Poll::Ready(outcome)
+    }
+}
+
+impl<T: Send + 'static> Drop for OwnedWrite<T> {
+    fn drop(&mut self) {
+        if let Some((write, undo)) = self.parts.take() {
+            self.configuration.start_behind(async move { undo(write.await) });
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for OwnedWrite<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedWrite").finish_non_exhaustive()
     }
 }

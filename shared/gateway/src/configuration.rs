@@ -71,6 +71,9 @@ struct Inner {
     started: Instant,
     freshness: Freshness,
     current: ArcSwapOption<Snapshot>,
+    /// Held from the reading of a configuration until it is in force, so that an older one never takes
+    /// the place of a newer one.
+    refreshing: tokio::sync::Mutex<()>,
     /// When the configuration was last read, or tried to be, as an uptime.
     read_at: AtomicU64,
     keys_read_at: AtomicU64,
@@ -95,6 +98,7 @@ impl Configuration {
             started: Instant::now(),
             freshness,
             current: ArcSwapOption::empty(),
+            refreshing: tokio::sync::Mutex::default(),
             read_at: AtomicU64::new(0),
             keys_read_at: AtomicU64::new(0),
             renewed_at: AtomicU64::new(0),
@@ -220,6 +224,9 @@ impl Configuration {
         if self.0.parameters.is_none() || too_soon || !claim(&self.0.renewed_at, renewed_at, now) {
             return None;
         }
+        let _refreshing = self.0.refreshing.lock().await;
+        // Read again under the lock: an operator may have replaced it meanwhile.
+        let current = self.0.current.load_full()?;
         let keys = self.0.read_keys(&current.config).await.ok()?;
         self.0.keys_read_at.store(now, Ordering::Relaxed);
         if same_keys(&current.keys, &keys) {
@@ -274,6 +281,7 @@ impl Inner {
 
     /// Reads the configuration, the keys and the shared cooldowns.
     async fn refresh(&self, clock: Clock) -> Result<()> {
+        let _refreshing = self.refreshing.lock().await;
         let now = self.uptime(clock);
         let ((), config) = tokio::join!(self.cooldowns.read(clock), self.config(clock.now()));
         let (config, version) = config?;

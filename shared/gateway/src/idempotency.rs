@@ -10,10 +10,12 @@ use storage::{Condition, Consistency, StoreError, Table, Tallied, Tallies, Tally
 use tenants::ReservationId;
 
 use crate::{
-    Call,
+    Call, Configuration,
     admission::no_randomness,
+    background::OwnedWrite,
     cache::{CacheHit, CachePlace},
     fingerprint::{digest, fingerprint},
+    keeping::give_up,
 };
 
 /// The key of a claim within its partition.
@@ -56,11 +58,13 @@ impl Claim {
         Ok(Some(Self { pk, owner, ttl }))
     }
 
-    /// Claims the key, or finds the response that was made under it.
-    pub(crate) async fn take(self, call: &Call, table: &dyn Table) -> Result<Claimed> {
+    /// Claims the key, or finds the response that was made under it. A claim whose client left
+    /// meanwhile is given up.
+    pub(crate) async fn take(self, call: &Call, configuration: &Configuration) -> Result<Claimed> {
+        let table = &*configuration.stores().state;
         let (now, body) = (call.clock.now() / 1000, fingerprint(call));
         let first = self.claiming(call, &body, Condition::Absent("owner".to_owned()));
-        let row = match table.tally(&first).await.map_err(unavailable)? {
+        let row = match self.write(first.clone(), configuration).await.map_err(unavailable)? {
             Tallied::Done(_) => return Ok(Claimed::First(self)),
             // Made already, by a request whose response was lost.
             Tallied::Refused(row) if row.note("owner") == Some(&self.owner) => {
@@ -91,11 +95,25 @@ impl Claim {
         let again = self.claiming(call, &body, Condition::Is("owner".to_owned(), owner));
         // A store may remove a row that is over between the two writes.
         for change in [again, first] {
-            if let Tallied::Done(_) = table.tally(&change).await.map_err(unavailable)? {
+            let written = self.write(change, configuration).await.map_err(unavailable)?;
+            if let Tallied::Done(_) = written {
                 return Ok(Claimed::First(self));
             }
         }
         Err(still_running())
+    }
+
+    /// Makes a change that may claim the key, and gives the claim up if nobody waits for it any more.
+    fn write(
+        &self,
+        change: Tally,
+        configuration: &Configuration,
+    ) -> OwnedWrite<Result<Tallied, StoreError>> {
+        let (table, claim) = (configuration.stores().state.clone(), self.clone());
+        let this = configuration.clone();
+        // Whatever the outcome: a response that was lost may have been that of a claim.
+        let undo = move |_| give_up(claim, &this);
+        OwnedWrite::new(configuration, async move { table.tally(&change).await }, undo)
     }
 
     fn claiming(&self, call: &Call, body: &str, condition: Condition) -> Tally {

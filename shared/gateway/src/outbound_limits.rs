@@ -19,9 +19,9 @@ use std::{
 
 use canonical::{Error, ErrorKind, KeyFingerprint, Origin, Result};
 use config::Provider;
-use storage::{Table, Tallied, Tallies};
+use storage::{StoreError, Table, Tallied, Tallies, Tally};
 
-use crate::{Clock, Configuration};
+use crate::{Clock, Configuration, background::OwnedWrite};
 use row::{Demand, Refusal, Windows};
 
 /// The counters of every provider and key that is limited.
@@ -46,7 +46,11 @@ struct Known {
 
 /// What an attempt holds of its provider's limits. Given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Permit {
+pub(crate) struct Permit(Held);
+
+/// What a row of the limits may hold for an attempt.
+#[derive(Clone, Debug)]
+struct Held {
     configuration: Configuration,
     sort_key: String,
     id: String,
@@ -92,14 +96,17 @@ impl OutboundLimits {
         };
         let mut change = row::admit(&sort_key, &demand, &known.stale);
         for _ in 0..2 {
-            let row = match self.table().tally(&change).await {
+            let held = self.held(&sort_key, &demand);
+            let row = match self.count(change, held.clone()).await {
                 Ok(Tallied::Done(row)) => {
                     self.learn(&sort_key, None, row::stale(&row, now));
-                    return Ok(Some(self.permit(sort_key, demand)));
+                    return Ok(Some(Permit(held)));
                 }
                 Ok(Tallied::Refused(row)) => row,
                 Err(error) => {
                     tracing::warn!(%error, "failed to count a request against its provider's limits");
+                    // The write may have been made, and would keep its place until its time is over.
+                    held.release();
                     // A store that fails must not stop calls; the provider itself still refuses
                     // what is too much.
                     return Ok(None);
@@ -138,15 +145,27 @@ impl OutboundLimits {
         Some((until, refusal))
     }
 
-    fn permit(&self, sort_key: String, demand: Demand<'_>) -> Permit {
+    /// Counts an attempt, and gives its place back if nobody waits for the outcome any more.
+    fn count(&self, change: Tally, held: Held) -> OwnedWrite<Result<Tallied, StoreError>> {
+        let table = self.table().clone();
+        let undo = move |outcome| {
+            let is_refused = matches!(outcome, Ok(Tallied::Refused(_)));
+            if !is_refused {
+                held.release();
+            }
+        };
+        OwnedWrite::new(&self.configuration, async move { table.tally(&change).await }, undo)
+    }
+
+    fn held(&self, sort_key: &str, demand: &Demand<'_>) -> Held {
         let limits = demand.limits;
-        Permit {
+        Held {
             configuration: self.configuration.clone(),
-            sort_key,
+            sort_key: sort_key.to_owned(),
             windows: Windows::at(demand.now),
             is_counted: limits.concurrent.is_some(),
             tokens: limits.tokens_per_minute.map(|_| (demand.tokens, demand.tokens)),
-            id: demand.id,
+            id: demand.id.clone(),
         }
     }
 
@@ -171,20 +190,26 @@ impl OutboundLimits {
 impl Permit {
     /// Notes how many tokens the attempt used.
     pub(crate) fn used(&mut self, tokens: u64) {
-        if let Some((_, used)) = &mut self.tokens {
+        if let Some((_, used)) = &mut self.0.tokens {
             *used = tokens;
         }
     }
 }
 
-impl Drop for Permit {
-    fn drop(&mut self) {
+impl Held {
+    fn release(&self) {
         let release = self.is_counted.then(|| row::release(&self.sort_key, &self.id));
         let used = self.tokens.filter(|(counted, used)| counted != used);
         let correct = used.map(|used| row::correct(&self.sort_key, &self.windows, used));
         let changes: Vec<_> = release.into_iter().chain(correct).collect();
-        // Dropping is the only end that a canceled attempt has, so that the release hangs on it.
         self.configuration.tally_behind(changes);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        // Dropping is the only end that a canceled attempt has, so that the release hangs on it.
+        self.0.release();
     }
 }
 

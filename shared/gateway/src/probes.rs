@@ -15,6 +15,7 @@ use config::Probe;
 use formats::{GatewayRequest, Inbound, openai::chat::OpenAiChat};
 use providers::{UpstreamBody, UpstreamRequest};
 use routing::{Failover, Limits, ModelQuery};
+use tokio::task::JoinSet;
 
 use crate::{Clock, Gateway, Snapshot};
 
@@ -64,8 +65,14 @@ impl Gateway {
     /// wall clock, in milliseconds since 1970.
     pub async fn probe_providers(self: Arc<Self>, now: fn() -> u64) {
         let mut schedule = Schedule::default();
+        // Side by side, since one that hangs must not take the time of others.
+        let mut probes: JoinSet<(String, u64)> = JoinSet::new();
         loop {
             tokio::time::sleep(TICK).await;
+            while let Some(ended) = probes.try_join_next() {
+                let Ok((provider, cost)) = ended else { continue };
+                schedule.spend(&provider, cost);
+            }
             let clock = Clock::starting(now());
             // Without a configuration there is nobody to probe; it may be there at the next tick.
             let Ok(snapshot) = self.configuration.current(clock).await else { continue };
@@ -73,22 +80,29 @@ impl Gateway {
                 let Some(probe) = &provider.probe else { continue };
                 let moment = (clock.instant(), clock.now() / DAY_MS);
                 if schedule.take(&provider.name, probe, moment) {
-                    let cost = self.probe(&snapshot, &provider.name, &probe.model, clock).await;
-                    schedule.spend(&provider.name, cost);
+                    let (gateway, snapshot) = (self.clone(), snapshot.clone());
+                    let (name, probe) = (provider.name.clone(), probe.clone());
+                    probes.spawn(async move {
+                        let cost = gateway.probe(&snapshot, &name, &probe, clock).await;
+                        (name, cost)
+                    });
                 }
             }
         }
     }
 
     /// Makes one probe, and gives its cost in micro-dollars; nothing where no price is known.
-    async fn probe(&self, snapshot: &Snapshot, provider: &str, model: &str, clock: Clock) -> u64 {
+    async fn probe(&self, snapshot: &Snapshot, provider: &str, probe: &Probe, clock: Clock) -> u64 {
+        let model = probe.model.as_str();
         let Ok(request) = OpenAiChat.decode(Bytes::from_static(QUESTION.as_bytes())) else {
             return 0;
         };
         let query = ModelQuery { model: Some(model), provider: Some(provider) };
         let Ok(plan) = snapshot.routes.resolve(query) else { return 0 };
         let arrived = clock.started;
-        let limits = Limits { arrived, deadline: arrived + PROBE_TIMEOUT, seed: clock.arrived };
+        // Over before the next one is due, so that one provider has one probe at a time.
+        let deadline = arrived + PROBE_TIMEOUT.min(probe.every);
+        let limits = Limits { arrived, deadline, seed: clock.arrived };
         let mut failover = Failover::new(plan, self.configuration.health().clone(), limits);
         let Ok(attempt) = failover.next(clock.instant()) else { return 0 };
 

@@ -9,12 +9,12 @@ use std::{
 use storage::StoreError;
 use telemetry::sums;
 use tenants::{
-    AdmissionRequest, Alert, Decision, Expired, Ledger, LedgerKey, LimitSource, Limits, Settled,
-    Settlement,
+    AdmissionRequest, Alert, Decision, Demand, Expired, Ledger, LedgerKey, LimitSource, Limits,
+    ReservationId, Settled, Settlement, Usage,
 };
 use tokio::sync::Notify;
 
-use crate::{Clock, Configuration, alerts};
+use crate::{Clock, Configuration, alerts, background::OwnedWrite};
 
 /// The waits between the attempts to write a settlement, while the store fails.
 const RETRY_DELAYS: [Duration; 6] = [
@@ -44,23 +44,66 @@ pub(crate) struct Settlements {
     ended: Notify,
 }
 
+/// What a call asks the ledger to hold for it.
+#[derive(Clone, Debug)]
+pub(crate) struct WantedHold {
+    pub(crate) key: LedgerKey,
+    pub(crate) limits: Limits,
+    pub(crate) demand: Demand,
+    pub(crate) id: ReservationId,
+    /// When the call ends at the latest, in seconds since 1970.
+    pub(crate) deadline: u64,
+}
+
+impl WantedHold {
+    fn request(&self) -> AdmissionRequest<'_> {
+        let Self { key, limits, demand, id, deadline } = self;
+        AdmissionRequest { key, limits, demand: *demand, id, deadline: *deadline }
+    }
+}
+
 impl Settlements {
     pub(crate) fn new(ledger: Ledger, configuration: Configuration) -> Self {
         Self { ledger, configuration, pending: Mutex::default(), ended: Notify::new() }
     }
 
     /// Admits a call. A client whose last call is being settled at this moment does not have to wait
-    /// and ask again.
-    pub(crate) async fn admit(&self, request: &AdmissionRequest<'_>, now: u64) -> Decision {
-        let decision = self.ledger.admit(request, now).await;
+    /// and ask again. What a call has reserved whose client left meanwhile is given back.
+    pub(crate) async fn admit(self: &Arc<Self>, wanted: &WantedHold, clock: Clock) -> Decision {
+        let decision = self.reserve(wanted.clone(), clock).await;
         self.count_lost_holds();
         let Decision::Refused { refusal, alert: None } = &decision else { return decision };
         // Other refusals do not pass with a settlement, so that waiting would only cost time.
         let is_held = refusal.waits_for_calls() || refusal.quota.source == LimitSource::Concurrency;
-        if !is_held || !self.wait_for_settlement(request.key).await {
+        if !is_held || !self.wait_for_settlement(&wanted.key).await {
             return decision;
         }
-        self.ledger.admit(request, now).await
+        self.reserve(wanted.clone(), clock).await
+    }
+
+    /// Reserves what a call may use, and gives it back if nobody waits for the outcome any more.
+    fn reserve(self: &Arc<Self>, wanted: WantedHold, clock: Clock) -> OwnedWrite<Decision> {
+        let (this, limits) = (self.clone(), wanted.limits.clone());
+        let undo = move |decision| this.give_back(decision, limits, clock);
+        let this = self.clone();
+        let write = async move { this.ledger.admit(&wanted.request(), clock.now() / 1000).await };
+        OwnedWrite::new(&self.configuration, write, undo)
+    }
+
+    /// Ends what a decision has left behind that no call takes up.
+    fn give_back(self: &Arc<Self>, decision: Decision, limits: Limits, clock: Clock) {
+        let release = match decision {
+            Decision::Admitted(admission) => admission
+                .reservation
+                .map(|reservation| Settlement { reservation, usage: Usage::Nothing }),
+            Decision::Unavailable(unavailable) => unavailable.release,
+            Decision::Refused { alert, .. } => {
+                return self.send_alert(alert.map(|alert| *alert), limits, clock);
+            }
+        };
+        if let Some(release) = release {
+            self.settle(release, limits, clock);
+        }
     }
 
     /// Ends a reservation behind the call, and tries again while the store fails.

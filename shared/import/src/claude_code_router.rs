@@ -6,7 +6,7 @@ use config::document::{Entries, Written};
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, seconds, step, text},
-    kinds::{key_variable, kind_at},
+    kinds::{is_usual_host, key_variable, kind_at},
     mapping::{Mapping, line, text as text_in},
 };
 
@@ -73,9 +73,10 @@ fn import_provider(
     let key = key.filter(|node| text_in(node).as_deref() != Some(&*name));
     let key = key.and_then(|node| draft.secret(node, &default));
     let is_home = kind_at(&address).is_some();
+    let is_usual = is_usual_host(&address);
     // A provider's usual variable only for its own address: another host must not get that key.
     let key = key.or_else(|| if is_home { draft.usual_key(kind, at) } else { None });
-    let base_url = Some(base_of(&address)).filter(|_| !is_home);
+    let base_url = Some(base_of(&address)).filter(|_| !is_usual);
     let base_url = base_url.filter(|url| !url.is_empty()).map(text);
     let ours = draft.provider(DraftProvider {
         name: name.clone(),

@@ -120,6 +120,13 @@ impl Draft {
         Some(bare(format!("${{{variable}}}")))
     }
 
+    /// Keeps the value of a variable that the file itself defines, and names elsewhere.
+    pub(crate) fn define(&mut self, name: &str, value: &str) {
+        if !self.secrets.iter().any(|(taken, _)| taken == name) {
+            self.secrets.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
     /// Keeps a secret under a variable of this name, or one like it. Gives the variable.
     pub(crate) fn keep_secret(&mut self, name: &str, value: &str) -> String {
         if let Some((known, _)) = self.secrets.iter().find(|(_, kept)| kept == value) {

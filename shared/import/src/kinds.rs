@@ -89,8 +89,28 @@ pub(crate) fn maker_of(model: &str) -> Option<&'static str> {
 
 /// The type of the company at an address.
 pub(crate) fn kind_at(url: &str) -> Option<&'static str> {
-    let host = url.split("://").nth(1)?.split(['/', ':']).next()?;
-    HOSTS.iter().find(|(end, _)| host.ends_with(end)).map(|(_, kind)| *kind)
+    let host = host_of(url)?;
+    let is_at = |end: &str| host.strip_suffix(end).is_some_and(ends_at_a_dot);
+    HOSTS.iter().find(|(end, _)| is_at(end)).map(|(_, kind)| *kind)
+}
+
+/// Whether an address is the one that its type has without a `base_url`, and not another host of the
+/// same company, such as one that keeps data in one region.
+pub(crate) fn is_usual_host(url: &str) -> bool {
+    let host = host_of(url).unwrap_or_default();
+    host == "api.anthropic.com" || HOSTS.iter().any(|(end, _)| host == *end)
+}
+
+fn host_of(url: &str) -> Option<String> {
+    let authority = url.split("://").nth(1)?.split(['/', '?', '#']).next()?;
+    // What stands before an `@` is a name and a password.
+    let host = authority.rsplit('@').next()?.split(':').next()?;
+    Some(host.to_ascii_lowercase())
+}
+
+/// Whether what stands before a domain makes it a name of that domain.
+fn ends_at_a_dot(before: &str) -> bool {
+    before.is_empty() || before.ends_with('.')
 }
 
 /// The variable that usually holds the key of a type.
@@ -99,5 +119,32 @@ pub(crate) fn key_variable(kind: &str) -> Option<String> {
         "ollama" | "lmstudio" | "vllm" | "bedrock" | "mock" => None,
         "azure-openai" => Some("AZURE_OPENAI_API_KEY".to_owned()),
         kind => Some(format!("{}_API_KEY", kind.replace('-', "_").to_ascii_uppercase())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_companys_only_behind_a_dot() {
+        assert_eq!(kind_at("https://api.anthropic.com/v1/messages"), Some("anthropic"));
+        assert_eq!(kind_at("https://eu.api.openai.com/v1"), Some("openai"));
+        assert_eq!(kind_at("https://API.openai.com:443/v1"), Some("openai"));
+        for other in [
+            "https://notanthropic.com/v1/messages",
+            "https://myopenrouter.ai/api",
+            "https://api.openai.com@elsewhere.test/v1",
+            "https://elsewhere.test/?at=://api.openai.com",
+        ] {
+            assert_eq!(kind_at(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_host_for_one_region_is_not_the_usual_one() {
+        assert!(is_usual_host("https://api.openai.com/v1/chat/completions"));
+        assert!(is_usual_host("https://api.anthropic.com/v1/messages"));
+        assert!(!is_usual_host("https://eu.api.openai.com/v1/chat/completions"));
     }
 }

@@ -73,7 +73,7 @@ pub(crate) fn import(mut root: Mapping<'_>, draft: &mut Draft) {
         // Set there for its own process; the configuration here names them as `${VAR}`.
         for (name, node) in variables.rest() {
             if let Some(value) = text_in(node).filter(|it| !it.starts_with("os.environ/")) {
-                draft.keep_secret(name, &value);
+                draft.define(name, &value);
             }
         }
     }

@@ -2,7 +2,10 @@
 
 use config::document::Written;
 
-use crate::draft::{Draft, DraftProvider, bare, entry, text};
+use crate::{
+    draft::{Draft, DraftProvider, bare, entry, text},
+    kinds::kind_at,
+};
 
 const REASONS: [(&str, &str); 9] = [
     ("DATABASE_URL", "tenants and usage live in the embedded database (or DynamoDB)"),
@@ -28,7 +31,11 @@ pub(crate) fn import(text_of_file: &str, draft: &mut Draft) {
         let Some(key) = get(variable) else { continue };
         let base_url = get(&format!("{}_BASE_URL", name.to_ascii_uppercase()));
 
-        let key = Some(bare(format!("${{{}}}", draft.keep_secret(variable, &key))));
+        // At another company's host never the usual name: the environment may have it already, its
+        // value would win, and one company's key would go to another's server.
+        let is_home = base_url.as_deref().is_none_or(|url| kind_at(url) == Some(name));
+        let wanted = if is_home { variable.to_owned() } else { format!("IMPORTED_{variable}") };
+        let key = Some(bare(format!("${{{}}}", draft.keep_secret(&wanted, &key))));
         add(draft, name, base_url, key);
     }
     // Ollama was always there, and Bedrock wherever a region was known.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use canonical::{Error, ErrorKind, KeyFingerprint, Result};
 use futures_util::future::join_all;
 use http_body_util::{BodyExt, Limited};
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,6 +18,8 @@ use crate::{
 const LIST_TIMEOUT: Duration = Duration::from_secs(8);
 /// How large a list may be, in bytes.
 const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
+/// How many pages of a list are read.
+const MAX_PAGES: usize = 20;
 /// How many models of one provider are taken.
 const MAX_MODELS: usize = 5_000;
 /// How many characters a price may have.
@@ -113,10 +116,30 @@ async fn list_models(provider: &ReachableProvider) -> Result<Vec<ListedModel>> {
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let url = format!("{}/models{}", endpoint.base.trim_end_matches('/'), page_of(chat));
-    let url = url.parse().map_err(|error| {
+    let first: Url = url.parse().map_err(|error| {
         Error::new(ErrorKind::Internal, "has an address that is not a URL").caused_by(error)
     })?;
-    let headers = endpoint.first_headers();
+
+    let (mut models, mut url) = (vec![], first.clone());
+    for _ in 0..MAX_PAGES {
+        let list = read_list(provider, url).await?;
+        let known = models.len();
+        models = in_order([models, models_in(&list)?].concat());
+        // A server that knows no pages sends the same models again.
+        if MAX_MODELS <= models.len() || models.len() == known {
+            break;
+        }
+        let Some((name, place)) = next_page(&list) else { break };
+        url = first.clone();
+        url.query_pairs_mut().append_pair(name, &place);
+    }
+    models.truncate(MAX_MODELS);
+    Ok(models)
+}
+
+/// Reads one page of a provider's list.
+async fn read_list(provider: &ReachableProvider, url: Url) -> Result<Value> {
+    let headers = provider.endpoint.first_headers();
     let headers =
         headers.ok_or_else(|| Error::new(ErrorKind::ProviderAccess, "has no usable key"))?;
 
@@ -133,7 +156,20 @@ async fn list_models(provider: &ReachableProvider) -> Result<Vec<ListedModel>> {
         Error::new(ErrorKind::Upstream, "sent a list of models that cannot be read")
             .caused_by(error)
     })?;
-    parse(&body.to_bytes())
+    json(&body.to_bytes())
+}
+
+/// Where the page after a list begins; none at its end. Anthropic's lists go on after their last id,
+/// Google's at a token.
+///
+/// Sources: <https://docs.anthropic.com/en/api/models-list>, <https://ai.google.dev/api/models>.
+fn next_page(list: &Value) -> Option<(&'static str, String)> {
+    let text = |name: &str| list[name].as_str().filter(|it| !it.is_empty()).map(str::to_owned);
+    if let Some(token) = text("nextPageToken") {
+        return Some(("pageToken", token));
+    }
+    let last = text("last_id").filter(|_| list["has_more"] == true)?;
+    Some(("after_id", last))
 }
 
 /// The query for one page that holds everything, where lists have pages.
@@ -145,19 +181,28 @@ fn page_of(chat: &str) -> &'static str {
     }
 }
 
-/// The models in a list, whichever of the three APIs it is of, in order of their names.
-fn parse(body: &[u8]) -> Result<Vec<ListedModel>> {
-    let unreadable = || Error::new(ErrorKind::Upstream, "sent something else than its models");
-    let list: Value =
-        serde_json::from_slice(body).map_err(|error| unreadable().caused_by(error))?;
+fn json(body: &[u8]) -> Result<Value> {
+    serde_json::from_slice(body).map_err(|error| unreadable().caused_by(error))
+}
+
+/// The models in a list, whichever of the three APIs it is of.
+fn models_in(list: &Value) -> Result<Vec<ListedModel>> {
     // OpenAI's and Anthropic's lists are in `data`, Google's in `models`, and Together's is the
     // array itself.
-    let items = list.get("data").or_else(|| list.get("models")).unwrap_or(&list);
+    let items = list.get("data").or_else(|| list.get("models")).unwrap_or(list);
     let items = items.as_array().ok_or_else(unreadable)?;
-    let mut models: Vec<ListedModel> = items.iter().take(MAX_MODELS).filter_map(model).collect();
+    Ok(items.iter().take(MAX_MODELS).filter_map(model).collect())
+}
+
+/// Models in order of their names, each once.
+fn in_order(mut models: Vec<ListedModel>) -> Vec<ListedModel> {
     models.sort_by(|one, other| one.id.cmp(&other.id));
     models.dedup_by(|one, other| one.id == other.id);
-    Ok(models)
+    models
+}
+
+fn unreadable() -> Error {
+    Error::new(ErrorKind::Upstream, "sent something else than its models")
 }
 
 /// One item of a list. Its limits have another name at nearly every provider.
@@ -202,6 +247,25 @@ fn is_a_price(number: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(body: &[u8]) -> Result<Vec<ListedModel>> {
+        models_in(&json(body)?).map(in_order)
+    }
+
+    #[test]
+    fn the_page_after_a_list_is_asked_for_as_each_api_wants_it() {
+        for (list, next) in [
+            (r#"{"data":[],"has_more":true,"last_id":"x"}"#, Some(("after_id", "x"))),
+            (r#"{"models":[],"nextPageToken":"t"}"#, Some(("pageToken", "t"))),
+            (r#"{"data":[],"has_more":false,"last_id":"x"}"#, None),
+            (r#"{"models":[]}"#, None),
+            ("[]", None),
+        ] {
+            let found = next_page(&json(list.as_bytes()).unwrap());
+            let found = found.as_ref().map(|(name, place)| (*name, place.as_str()));
+            assert_eq!(found, next, "{list}");
+        }
+    }
 
     #[test]
     fn the_list_of_each_api_is_read() {

@@ -38,7 +38,9 @@ pub struct Failover {
     health: Arc<Health>,
     limits: Limits,
     random: fastrand::Rng,
-    /// Targets that were not attempted yet, by their place in the plan, in the order of attempts.
+    /// Targets that this call may take, by their place in the plan.
+    allowed: Vec<usize>,
+    /// Those that were not attempted yet, in the order of attempts.
     untried: Vec<usize>,
     /// A target to attempt again before any other.
     retry: Option<Retry>,
@@ -83,6 +85,7 @@ impl Failover {
     /// Starts on a plan.
     pub fn new(plan: Arc<RoutePlan>, health: Arc<Health>, limits: Limits) -> Self {
         Self {
+            allowed: (0..plan.targets.len()).collect(),
             untried: (0..plan.targets.len()).collect(),
             plan,
             health,
@@ -102,6 +105,7 @@ impl Failover {
     /// The same with only these targets of the plan, in this order.
     #[must_use]
     pub fn in_order(mut self, order: Vec<usize>) -> Self {
+        self.allowed.clone_from(&order);
         self.untried = order;
         self
     }
@@ -196,7 +200,8 @@ impl Failover {
         attempt
     }
 
-    /// The next target that does not cool down; when all of the plan do, the one available first.
+    /// The next target that does not cool down; when all that this call may take do, the one available
+    /// first.
     fn next_target(&mut self, now: Instant) -> Option<Retry> {
         let cooldowns = &self.health.cooldowns;
         let targets = &self.plan.targets;
@@ -207,7 +212,7 @@ impl Failover {
         // second target that was to be left alone is not called as well.
         if place.is_none()
             && !self.attempted_while_cooling
-            && select::first_available(targets, cooldowns, now).is_some()
+            && !self.allowed.iter().any(is_available)
         {
             self.attempted_while_cooling = true;
             place = (0..self.untried.len()).min_by_key(|place| {
@@ -464,17 +469,7 @@ impl Failover {
     /// Leaves only targets of another model that is not known to hold as little as this one.
     fn keep_larger_models(&mut self, target: usize) {
         let targets = &self.plan.targets;
-        let failed = &targets[target];
-        self.untried.retain(|other| {
-            let other = &targets[*other];
-            let holds_more = match (failed.context_window, other.context_window) {
-                (Some(held), Some(window)) => held < window,
-                _ => true,
-            };
-            // Resellers name the same model with its maker before it, and it has the same window
-            // there.
-            holds_more && base_name(&other.model) != base_name(&failed.model)
-        });
+        self.untried.retain(|other| select::may_hold_more(&targets[*other], &targets[target]));
     }
 }
 
@@ -486,11 +481,6 @@ impl Drop for Failover {
             self.health.targets.ended(&target.provider, &target.model);
         }
     }
-}
-
-/// A model's name without the vendor that resellers put before it.
-fn base_name(model: &str) -> &str {
-    model.rsplit_once('/').map_or(model, |(_, name)| name)
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -94,3 +94,19 @@ pub(crate) fn first_available(
     }
     (0..left.len()).min_by_key(|target| left[*target])
 }
+
+/// Whether a target is of another model than one that a prompt was too long for, and is not known to
+/// hold as little.
+pub(crate) fn may_hold_more(target: &Target, failed: &Target) -> bool {
+    let holds_more = match (failed.context_window, target.context_window) {
+        (Some(held), Some(window)) => held < window,
+        _ => true,
+    };
+    // Resellers name the same model with its maker before it, and it has the same window there.
+    holds_more && base_name(&target.model) != base_name(&failed.model)
+}
+
+/// A model's name without the vendor that resellers put before it.
+fn base_name(model: &str) -> &str {
+    model.rsplit_once('/').map_or(model, |(_, name)| name)
+}

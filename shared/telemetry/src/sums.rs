@@ -10,6 +10,7 @@ mod series;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use storage::{Change, Consistency, Query, Row, StoreError, Table, Tally};
 
 use crate::{Day, Hour, RequestLog, request_log::millis};
@@ -116,7 +117,11 @@ impl CallSums {
             let rows = self.rows(tenant, "d", (&names.0, &names.1), now_ms).await?;
             // An hour that was added to its day in between must not count twice.
             if self.load(now_ms).await?.version == open.checkpoint.version {
-                let hours = of_tenant(open.hours(), tenant);
+                let mut hours = of_tenant(open.hours(), tenant);
+                // The day's row is written before the checkpoint moves. In between, the hour is in
+                // both.
+                let summed: BTreeSet<Hour> = rows.iter().flat_map(summed_hours).collect();
+                hours.retain(|hour| !summed.contains(&hour.period));
                 let days = rows.iter().filter_map(|row| {
                     Some(PeriodSums { period: day_of(row)?, sums: sums_of(row) })
                 });
@@ -194,26 +199,38 @@ impl CallSums {
     ) -> Result<[Change; 2], StoreError> {
         let day = hour.day();
         let names = (day.first_hour().to_string(), day.last_hour().to_string());
-        let mut of_day = Sums::default();
+        let (mut of_day, mut summed) = (Sums::default(), vec![hour]);
         for row in self.rows(tenant, "h", (&names.0, &names.1), now_ms).await? {
             // A crash may have left a row of this hour, which is replaced, not added to.
-            if hour_of(&row) != Some(hour) {
-                of_day.merge(&sums_of(&row));
-            }
+            let Some(other) = hour_of(&row).filter(|it| *it != hour) else { continue };
+            of_day.merge(&sums_of(&row));
+            summed.push(other);
         }
 
         of_day.merge(sums);
-        let change = |sk: String, sums: &Sums| {
+        let change = |sk: String, sums: Sums, hours: &[Hour]| {
+            let hours = hours.iter().map(Hour::to_string).collect();
             Change::Put(Row {
                 pk: partition(tenant),
                 // Written whole, never added to: whoever repeats the move writes the same row.
                 sk,
-                value: serde_json::to_string(sums).unwrap_or_default(),
+                value: serde_json::to_string(&StoredSums { sums, hours }).unwrap_or_default(),
                 expires: Some(hour.end().saturating_add(millis(RETENTION)) / 1000),
             })
         };
-        Ok([change(format!("h#{hour}"), sums), change(format!("d#{day}"), &of_day.bounded())])
+        let of_hour = change(format!("h#{hour}"), sums.clone(), &[]);
+        Ok([of_hour, change(format!("d#{day}"), of_day.bounded(), &summed)])
     }
+}
+
+/// The value of a row of sums.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct StoredSums {
+    #[serde(flatten)]
+    sums: Sums,
+    /// The hours that a day's row holds.
+    #[serde(rename = "hs", default, skip_serializing_if = "Vec::is_empty")]
+    hours: Vec<String>,
 }
 
 /// The hours in which a tenant made calls, with its own sums; all hours for all tenants.
@@ -248,13 +265,22 @@ fn partition(tenant: Option<&str>) -> String {
     tenant.map_or_else(|| USAGE.to_owned(), |tenant| format!("{USAGE}#{tenant}"))
 }
 
-fn sums_of(row: &Row) -> Sums {
+fn stored_sums(row: &Row) -> StoredSums {
     let sums = serde_json::from_str(&row.value);
     if let Err(error) = &sums {
         // Unlike a row of one call, this one holds an hour of everybody's.
         tracing::error!(%error, key = row.sk, "sums of calls cannot be read");
     }
     sums.unwrap_or_default()
+}
+
+fn sums_of(row: &Row) -> Sums {
+    stored_sums(row).sums
+}
+
+/// The hours that the row of a day holds.
+fn summed_hours(row: &Row) -> Vec<Hour> {
+    stored_sums(row).hours.iter().filter_map(|hour| Hour::parse(hour)).collect()
 }
 
 fn hour_of(row: &Row) -> Option<Hour> {

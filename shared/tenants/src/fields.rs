@@ -6,6 +6,8 @@ use canonical::MicroDollars;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::text::plain_decimal;
+
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
@@ -137,9 +139,9 @@ impl Fields {
 
 /// Dollars from a decimal number, exactly.
 fn dollars(number: &str) -> Option<MicroDollars> {
-    let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
-    let decimals = decimals.trim_end_matches('0');
-    if 6 < decimals.len() || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
+    let number = plain_decimal(number)?;
+    let (whole, decimals) = number.split_once('.').unwrap_or((&number, ""));
+    if 6 < decimals.len() {
         return None;
     }
     let micros: u64 = format!("{decimals:0<6}").parse().ok()?;
@@ -185,11 +187,11 @@ mod tests {
     #[test]
     fn dollars_are_read_exactly() {
         for (text, micros) in
-            [("50", 50_000_000), ("0.000001", 1), ("12.5", 12_500_000), ("0.0", 0)]
+            [("50", 50_000_000), ("0.000001", 1), ("12.5", 12_500_000), ("0.0", 0), ("1e-6", 1)]
         {
             assert_eq!(dollars(text), Some(MicroDollars(micros)), "{text}");
         }
-        for wrong in ["-1", "0.0000001", "1e30", "99999999999999"] {
+        for wrong in ["-1", "0.0000001", "1e-7", "1e30", "99999999999999"] {
             assert_eq!(dollars(wrong), None, "{wrong}");
         }
         assert_eq!(dollars_as_json(MicroDollars(12_500_000)).to_string(), "12.5");

@@ -59,5 +59,6 @@ pub use tenant::{
     BudgetSettings, CacheSettings, CountLimits, DEFAULT_KEY_PREFIX, DEFAULT_TENANT, ModelSettings,
     ProviderSettings, RequestSettings, SystemPromptMode, Tenant, TenantSettings, ToolMode,
 };
+pub use text::plain_decimal;
 pub use usage::{BudgetUsage, LedgerUsage};
 pub use window::{BudgetPeriod, Period, Window, rfc3339};

@@ -13,6 +13,8 @@ pub(crate) const MINUTE: u64 = 60;
 pub(crate) const HOUR: u64 = 3_600;
 /// Seconds of a day.
 pub(crate) const DAY: u64 = 86_400;
+/// The first year that moments since 1970 can be in.
+const FIRST_YEAR: u32 = 1970;
 
 /// How many minutes keep their counter, the current one included. AWS accepts clocks that are up
 /// to 5 minutes off, so two instances are at most 10 minutes apart: the slower one never restarts
@@ -106,12 +108,18 @@ impl Period {
             return None;
         }
         let number: u32 = name.parse().ok()?;
-        let month = match name.len() {
-            6 => number % 100,
-            8 => number / 100 % 100,
+        let (month, day) = match name.len() {
+            6 => (number, None),
+            8 => (number / 100, Some(number % 100)),
             _ => return None,
         };
-        (1..=12).contains(&month).then_some(Self(number))
+        if !(1..=12).contains(&(month % 100)) || month / 100 < FIRST_YEAR {
+            return None;
+        }
+        let month = Self(month);
+        let days = (month.end() - month.start()) / DAY;
+        let exists = day.is_none_or(|day| (1..=days).contains(&u64::from(day)));
+        exists.then_some(Self(number))
     }
 
     /// Whether the period is a month or a day.
@@ -267,6 +275,18 @@ mod tests {
         assert_eq!(of("210002").end() - of("210002").start(), 28 * DAY);
         assert_eq!(rfc3339(of("202612").end()), "2027-01-01T00:00:00Z");
         assert_eq!(rfc3339(of("20240228").end()), "2024-02-29T00:00:00Z");
+    }
+
+    #[test]
+    fn a_date_that_does_not_exist_is_no_period() {
+        for wrong in
+            ["20261199", "20261100", "20261131", "20260229", "202613", "000001", "00000101"]
+        {
+            assert_eq!(Period::parse(wrong), None, "{wrong}");
+        }
+        for right in ["20261130", "20240229", "202612", "197001"] {
+            assert!(Period::parse(right).is_some(), "{right}");
+        }
     }
 
     #[test]

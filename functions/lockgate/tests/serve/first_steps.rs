@@ -255,3 +255,14 @@ async fn the_schema_is_json() {
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert!(schema["properties"]["routes"].is_object());
 }
+
+#[tokio::test]
+async fn a_key_that_init_is_given_wins_over_a_variable() {
+    let arguments = ["init", "--provider", "openai", "--provider-key", "new-key", "--offline"];
+    let setup = program().arguments(arguments).variable("OPENAI_API_KEY", "old-key");
+    let output = setup.run().await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = |name: &str| std::fs::read_to_string(setup.folder().join(name)).unwrap();
+    assert!(read("config.yaml").contains("api_key: ${LOCKGATE_OPENAI_API_KEY_1}"));
+    assert!(read(".env").contains("LOCKGATE_OPENAI_API_KEY_1='new-key'"));
+}

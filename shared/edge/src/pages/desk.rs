@@ -31,6 +31,9 @@ use crate::{
     request::Arrival,
 };
 
+/// How many pages of tenants are read at most for one page: 2,000 tenants.
+pub(super) const MAX_TENANT_PAGES: usize = 20;
+
 /// What a page needs of its request.
 pub(super) struct Desk {
     pub(super) app: Arc<App>,
@@ -109,10 +112,19 @@ impl Desk {
         }
     }
 
-    /// The tenants, as many as a page of the API holds.
+    /// The tenants, as many as pages of the whole gateway show.
     pub(super) async fn tenants(&self) -> AdminResult<Vec<TenantView>> {
-        let page = PageRequest { limit: MAX_PAGE_ITEMS, ..PageRequest::default() };
-        Ok(self.admin()?.list_tenants(&page, self.clock()).await?.tenants)
+        let mut page = PageRequest { limit: MAX_PAGE_ITEMS, ..PageRequest::default() };
+        let mut tenants = vec![];
+        for _ in 0..MAX_TENANT_PAGES {
+            let list = self.admin()?.list_tenants(&page, self.clock()).await?;
+            tenants.extend(list.tenants);
+            page.cursor = list.cursor;
+            if page.cursor.is_none() {
+                break;
+            }
+        }
+        Ok(tenants)
     }
 
     /// The names of tenants by their ids.

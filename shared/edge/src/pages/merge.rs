@@ -38,7 +38,10 @@ pub(super) fn merge(base: &str, mine: &str, theirs: &str) -> Merged {
     let my_lines = &mine[ours.start..ours.after_end];
     let their_lines = &theirs[other.start..other.after_end];
 
-    let (mut lines, is_clean): (Vec<&str>, bool) = if ours.before_end <= other.start {
+    // First: a change that both made would also count as two that touch each other.
+    let (mut lines, is_clean): (Vec<&str>, bool) = if mine == theirs {
+        (mine.clone(), true)
+    } else if ours.before_end <= other.start {
         let between = &base[ours.before_end..other.start];
         let tail = &base[other.before_end..];
         ([&base[..ours.start], my_lines, between, their_lines, tail].concat(), true)
@@ -46,8 +49,6 @@ pub(super) fn merge(base: &str, mine: &str, theirs: &str) -> Merged {
         let between = &base[other.before_end..ours.start];
         let tail = &base[ours.before_end..];
         ([&base[..other.start], their_lines, between, my_lines, tail].concat(), true)
-    } else if mine == theirs {
-        (mine.clone(), true)
     } else {
         let both = hunk(&mine, &theirs);
         let (my_part, their_part) =
@@ -155,6 +156,15 @@ mod tests {
         let merged = merge(BASE, "a\nx\n", "a\nx\n");
         assert!(merged.is_clean);
         assert_eq!(merged.text, "a\nx\n");
+    }
+
+    #[test]
+    fn lines_that_both_put_in_are_there_once() {
+        for (base, both) in [("a\nb\n", "a\nx\nb\n"), ("a\n", "a\nx\n"), ("a\n", "x\na\n")] {
+            let merged = merge(base, both, both);
+            assert!(merged.is_clean);
+            assert_eq!(merged.text, both);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use admin::AdminResult;
+use admin::{AdminResult, MAX_PAGE_ITEMS, PageRequest, TenantUsage};
 use pages::{
     Count, Moment, Money,
     chart::Curve,
@@ -16,7 +16,7 @@ use telemetry::{
 };
 
 use super::{
-    desk::{Desk, number, page, tenant_choices},
+    desk::{Desk, MAX_TENANT_PAGES, number, page, tenant_choices},
     sums,
     table::PageFuture,
 };
@@ -179,17 +179,31 @@ struct Ledgers {
     budget: Option<u64>,
 }
 
+/// What every tenant used, and whether these are all of them.
+async fn all_usage(desk: &Desk) -> AdminResult<(Vec<TenantUsage>, bool)> {
+    let mut page = PageRequest { limit: MAX_PAGE_ITEMS, ..PageRequest::default() };
+    let mut items = vec![];
+    for _ in 0..MAX_TENANT_PAGES {
+        let list = desk.admin()?.usage(&page, desk.clock()).await?;
+        items.extend(list.items);
+        page.cursor = list.cursor;
+        if page.cursor.is_none() {
+            return Ok((items, true));
+        }
+    }
+    Ok((items, false))
+}
+
 async fn ledgers(desk: &Desk, tenant: &str) -> AdminResult<Ledgers> {
-    let admin = desk.admin()?;
-    let items = if tenant.is_empty() {
-        admin.usage(&admin::PageRequest::default(), desk.clock()).await?.items
+    let (items, is_whole) = if tenant.is_empty() {
+        all_usage(desk).await?
     } else {
-        vec![admin.tenant_usage(tenant, desk.clock()).await?]
+        (vec![desk.admin()?.tenant_usage(tenant, desk.clock()).await?], true)
     };
     let budgets: Vec<_> = items.iter().map(|it| it.ledger.budget).collect();
     let known: Vec<_> = budgets.iter().flatten().collect();
     // A sum of budgets bounds nothing as soon as one tenant has none.
-    let is_bounded = !known.is_empty() && known.len() == budgets.len();
+    let is_bounded = is_whole && !known.is_empty() && known.len() == budgets.len();
     Ok(Ledgers {
         held: known.iter().map(|it| it.held).sum(),
         lost: known.iter().map(|it| it.lost).sum(),

@@ -86,13 +86,22 @@ fn quoted(text: &str) -> String {
     json!(text).to_string()
 }
 
+/// Whether a line of a document begins a key at its top.
+fn begins_key(line: &str) -> bool {
+    // Items of a list may stand as far left as its key.
+    line.chars().next().is_some_and(|first| !first.is_whitespace() && first != '-' && first != '#')
+}
+
 /// A document with one more item in a list, in place of one of the same name that the wizard made.
 fn with_item(document: &str, list: &str, name: &str, fields: &[(&str, String)]) -> String {
     let mut lines: Vec<String> = document.lines().map(str::to_owned).collect();
     let key = format!("{list}:");
     // Lines instead of a parsed document: comments and variables of the file stay as they are.
     let place = lines.iter().position(|line| line.trim_end() == key);
-    let items = place.map_or(&[][..], |at| &lines[at + 1..]);
+    let start = place.map_or(lines.len(), |at| at + 1);
+    // Up to the next key at the top: other lists may have items of the same name.
+    let length = lines[start..].iter().take_while(|line| !begins_key(line)).count();
+    let items = &lines[start..start + length];
     let first = items.iter().find(|line| line.trim_start().starts_with('-'));
     let indent = first.map_or(2, |line| line.len() - line.trim_start().len());
 
@@ -100,14 +109,13 @@ fn with_item(document: &str, list: &str, name: &str, fields: &[(&str, String)]) 
     let head = format!("{dash}- name: {}", quoted(name));
     let mut item = vec![head.clone()];
     item.extend(fields.iter().map(|(field, value)| format!("{inner}{field}: {value}")));
-    if let Some(start) = lines.iter().position(|line| *line == head) {
-        let rest = lines.iter().skip(start + 1);
-        let length = rest.take_while(|line| line.starts_with(&inner)).count();
-        lines.drain(start..=start + length);
+    if let Some(at) = items.iter().position(|line| *line == head) {
+        let fields = items[at + 1..].iter().take_while(|line| line.starts_with(&inner)).count();
+        lines.drain(start + at..=start + at + fields);
     }
-    match lines.iter().position(|line| line.trim_end() == key) {
-        Some(at) => {
-            lines.splice(at + 1..=at, item);
+    match place {
+        Some(_) => {
+            lines.splice(start..start, item);
         }
         None => {
             lines.push(key);
@@ -210,6 +218,18 @@ mod tests {
             with_item("port: 1\nproviders:\n  - name: x\n", "providers", "groq", &fields("a"));
         assert!(others.starts_with("port: 1\nproviders:\n  - name: \"groq\"\n"), "{others}");
         assert!(others.ends_with("  - name: x\n"), "{others}");
+    }
+
+    #[test]
+    fn an_item_of_the_same_name_in_another_list_stays() {
+        let provider = with_item("", "providers", "groq", &[("type", quoted("groq"))]);
+        let both = with_item(&provider, "routes", "groq", &[("steps", "[]".to_owned())]);
+        let wanted = "routes:\n  - name: \"groq\"\n    steps: []\n";
+        assert_eq!(both, format!("{provider}{wanted}"));
+        let again = with_item(&both, "providers", "groq", &[("type", quoted("groq"))]);
+        assert_eq!(again, both);
+        let turned = format!("{wanted}{provider}");
+        assert_eq!(with_item(&turned, "providers", "groq", &[("type", quoted("groq"))]), turned);
     }
 
     #[test]

@@ -90,9 +90,7 @@ impl TestGateway {
         client: Client,
         sink: impl FnOnce(&Configuration) -> Arc<S>,
     ) -> (Self, Arc<S>) {
-        let yaml = format!("api_key: {KEY}\n{config}");
-        let config = config::read(&yaml, &|_| None, &kinds()).unwrap();
-        let source = Source::Config(Box::new(config), None);
+        let source = Source::Config(Box::new(read(config)), None);
         let configuration = Configuration::new(source, stores, client, Freshness::default());
         // In the future, so that no clock but the test's moves it while the test runs.
         let started = Instant::now() + Duration::from_secs(3600);
@@ -223,6 +221,12 @@ pub(crate) async fn provider(answers: impl IntoIterator<Item = ScriptedResponse>
     let fake = FakeProvider::start().await;
     fake.respond_with(answers);
     fake
+}
+
+/// The configuration that a text is, with the key of clients.
+pub(crate) fn read(config: &str) -> config::Config {
+    let yaml = format!("api_key: {KEY}\n{config}");
+    config::read(&yaml, &|_| None, &kinds()).unwrap()
 }
 
 /// A configuration with these providers, and a route `both` over the first two of them.

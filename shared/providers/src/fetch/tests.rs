@@ -433,7 +433,7 @@ async fn a_file_that_is_no_image_is_rejected() {
 #[tokio::test]
 async fn an_answer_that_is_packed_or_partial_or_broken_is_refused() {
     for (answer, expected) in [
-        (image_answer().header("content-encoding", "gzip"), "answered in a compression"),
+        (image_answer().header("content-encoding", "gzip"), "returned a compression"),
         (image_answer().status(206), "returned 206"),
         (image_answer().status(500), "returned 500"),
         (ScriptedResponse::close(), "broke off"),

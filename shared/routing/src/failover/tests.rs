@@ -336,6 +336,19 @@ fn when_all_cool_down_the_one_available_first_is_attempted() {
 }
 
 #[test]
+fn when_all_that_a_call_may_take_cool_down_one_is_attempted() {
+    let world = World::new();
+    let route = || plan(vec![target("a"), target("b")]);
+    world.fail(&mut world.call(route()).in_order(vec![1]), ErrorKind::RateLimited, 429);
+    assert!(!world.left("b", KeyFingerprint::NONE).is_zero());
+    // The first target is free, and not for this call.
+    let call = world.call(route()).in_order(vec![1]);
+    assert_eq!(world.exhaust(call, ErrorKind::RateLimited, 429).0, ["b#0"]);
+    let mut call = world.call(route());
+    assert_eq!(call.next(world.now).unwrap().target().provider, "a");
+}
+
+#[test]
 fn when_all_cool_down_only_one_is_attempted() {
     let world = World::new();
     let both = || plan(vec![target("a"), target("b")]);

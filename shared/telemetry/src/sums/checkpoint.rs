@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use storage::{Condition, Consistency, StoreError, Tallied, Tally};
 
-use super::{CallSums, PARTITION, PeriodSums, series::MAX_SERIES, series::Sums};
+use super::{CallSums, OTHER, PARTITION, PeriodSums, series::MAX_SERIES, series::Sums};
 use crate::{
     Hour,
     request_log::{Cursor, millis},
@@ -20,6 +20,10 @@ const STATE: &str = "state";
 /// How long after an hour it is summed for good, in milliseconds. What is written later is lost to
 /// sums; a write is attempted for seconds.
 const FINAL_AFTER_MS: u64 = 30 * 60 * 1000;
+/// How large the state may be, in bytes: a row of DynamoDB has 400 KB at most.
+const MAX_STATE_BYTES: usize = 380 * 1024;
+/// How many kinds of calls the parts of a state that is too large tell apart, step by step.
+const SMALLER_SERIES: [usize; 5] = [150, 75, 37, 18, 0];
 /// How many rows one move sums at most.
 const MAX_ROWS_OF_MOVE: usize = 20_000;
 /// How many moves one caller makes at most.
@@ -79,6 +83,47 @@ impl Checkpoint {
             None => self.hours.push((name, sums.bounded())),
         }
     }
+}
+
+impl Checkpoint {
+    /// The checkpoint as its row holds it. What makes it too large counts as `other`.
+    fn into_state(mut self) -> Result<String, StoreError> {
+        let mut state = self.serialized()?;
+        // Open hours first: they are summed anew when they are over, and the base is not.
+        let hours = SMALLER_SERIES.map(|max| (max, Part::OpenHours));
+        for (max, part) in hours.into_iter().chain(SMALLER_SERIES.map(|max| (max, Part::Base))) {
+            if state.len() <= MAX_STATE_BYTES {
+                break;
+            }
+            tracing::warn!(
+                bytes = state.len(),
+                max,
+                ?part,
+                "there are too many kinds of calls to tell all of them apart; the rest is summed \
+                 as `{OTHER}`"
+            );
+            match part {
+                Part::OpenHours => {
+                    self.hours.iter_mut().for_each(|(_, sums)| *sums = sums.within(max));
+                }
+                Part::Base => self.base = self.base.within(max),
+            }
+            state = self.serialized()?;
+        }
+        Ok(state)
+    }
+
+    fn serialized(&self) -> Result<String, StoreError> {
+        serde_json::to_string(self)
+            .map_err(|error| StoreError::new("writing the sums", error.to_string()))
+    }
+}
+
+/// A part of the checkpoint that can be made smaller.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    OpenHours,
+    Base,
 }
 
 impl Open {
@@ -280,8 +325,7 @@ impl CallSums {
             0 => Condition::Absent(version.clone()),
             seen => Condition::Is(version.clone(), seen.to_string()),
         };
-        let state = serde_json::to_string(after)
-            .map_err(|error| StoreError::new("writing the sums", error.to_string()))?;
+        let state = after.clone().into_state()?;
         let change = Tally {
             pk: PARTITION.to_owned(),
             sk: CHECKPOINT.to_owned(),

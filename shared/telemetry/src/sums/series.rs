@@ -312,8 +312,13 @@ impl Sums {
 
     /// The same sums in the size that one row holds.
     pub(super) fn bounded(&self) -> Self {
+        self.within(MAX_SERIES)
+    }
+
+    /// The same sums with `max` kinds told apart.
+    pub(super) fn within(&self, max: usize) -> Self {
         let mut bounded = Self::default();
-        bounded.merge_within(self, MAX_SERIES);
+        bounded.merge_within(self, max);
         bounded
     }
 

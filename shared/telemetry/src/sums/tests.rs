@@ -122,3 +122,40 @@ async fn a_day_is_summed_after_days_without_a_call() {
     assert_eq!(days.len(), 1);
     assert_eq!((days[0].period, days[0].sums.count()), (Day::of(MIDNIGHT), 1));
 }
+
+#[tokio::test]
+async fn an_hour_counts_once_while_its_day_is_written() {
+    let kept = Kept::new(memory::open().state);
+    let (hour, now) = (Hour::of(MIDNIGHT), MIDNIGHT + HOUR / 2);
+    kept.write([record(1, MIDNIGHT + 1_000, "a"), record(2, MIDNIGHT + 2_000, "a")]).await;
+    kept.sums.advance(now).await.unwrap();
+    let sums = kept.sums.by_hour(hour, hour, None, now).await.unwrap().remove(0).sums;
+    // The rows of the hour and its day are there, and the checkpoint has not moved yet.
+    kept.sums.write_hour(hour, &sums, now).await.unwrap();
+    for tenant in [None, Some("a")] {
+        let days = kept.sums.by_day(hour.day(), hour.day(), tenant, now).await.unwrap();
+        assert_eq!(days[0].sums.count(), 2, "{tenant:?}");
+    }
+}
+
+#[tokio::test]
+async fn however_many_kinds_of_calls_there_are_the_checkpoint_fits_its_row() {
+    let kept = Kept::new(memory::open().state);
+    for hour in 0..4 {
+        let start = MIDNIGHT + hour * HOUR;
+        let call = |nth: u64| CallRecord {
+            model: Some(format!("a-model-with-quite-a-long-name-{hour}-{nth}")),
+            ..record(nth, start + nth * 1_000 + 10, &format!("tenant-of-some-name-{nth}"))
+        };
+        kept.write((0..700).map(call)).await;
+        kept.sums.advance(start + HOUR / 2).await.unwrap();
+        assert_eq!(kept.total(start + HOUR / 2).await, (hour + 1) * 700);
+    }
+    let found = kept
+        .sums
+        .table
+        .get_tallies(PARTITION, "checkpoint", Consistency::Strong, MIDNIGHT / 1_000)
+        .await;
+    let state = found.unwrap().unwrap().note("state").unwrap().len();
+    assert!(state <= 380 * 1024, "{state}");
+}

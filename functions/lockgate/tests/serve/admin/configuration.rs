@@ -150,3 +150,22 @@ async fn providers_list_their_models_and_a_failure_names_no_key() {
     let request = &listing.requests()[0];
     assert_eq!((request.method.as_str(), request.target.as_str()), ("GET", "/v1/models"));
 }
+
+#[tokio::test]
+async fn every_page_of_a_providers_models_is_listed() {
+    let listing = testkit::provider::FakeProvider::start().await;
+    listing.respond_with(
+        [
+            json!({ "data": [{"id": "b"}], "has_more": true, "last_id": "b" }),
+            json!({ "models": [{"name": "models/c"}], "nextPageToken": "t&1" }),
+            json!({ "data": [{"id": "a"}], "has_more": false, "last_id": "a" }),
+        ]
+        .map(|page| testkit::provider::ScriptedResponse::json(200, &page)),
+    );
+    let gateway = gateway(&listing.url()).await;
+    let (_, models) = ask(&gateway, "GET", "/admin/upstream-models", "").await;
+    assert_eq!(models["providers"][0]["models"], json!(["a", "b", "c"]), "{models}");
+    let targets: Vec<String> = listing.requests().iter().map(|it| it.target.clone()).collect();
+    let wanted = ["/v1/models", "/v1/models?after_id=b", "/v1/models?pageToken=t%261"];
+    assert_eq!(targets, wanted);
+}

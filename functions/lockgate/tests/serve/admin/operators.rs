@@ -159,3 +159,28 @@ async fn operators_are_made_changed_and_removed() {
     assert!(actions.contains(&&json!("delete_operator")), "{audit}");
     assert!(!audit.to_string().contains("another-password"));
 }
+
+#[tokio::test]
+async fn a_password_changed_in_the_configuration_ends_its_operators_sessions() {
+    let first = provider().await;
+    let gateway = administrated(&first).await;
+    let form = "name=vera&password=vera-password";
+    let headers = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("sec-fetch-site", "same-origin"),
+        ("accept", "text/html"),
+    ];
+    let signed_in = send(&gateway, "POST", "/admin/sign-in", &headers, form).await;
+    let cookie = signed_in.header("set-cookie").split(';').next().unwrap().to_owned();
+    assert_eq!(status(&gateway, &[("cookie", &cookie)]).await, 200);
+
+    let path = gateway.folder().join("config.yaml");
+    let yaml = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, yaml.replace("password: vera-password", "password: another-one"))
+        .unwrap();
+    while status(&gateway, &[("cookie", &cookie)]).await == 200 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let changed = basic("vera", "another-one");
+    assert_eq!(status(&gateway, &[("authorization", &changed)]).await, 200);
+}

@@ -174,3 +174,23 @@ async fn a_correction_is_made_once_and_leaves_an_entry() {
     let (_, audit) = ask(&gateway, "GET", "/admin/audit", "").await;
     assert_eq!(audit["entries"][0]["changes"]["reason"]["after"], "a lost call");
 }
+
+#[tokio::test]
+async fn a_tenant_that_is_refused_is_not_made() {
+    let first = provider().await;
+    let gateway = administrated(&first).await;
+    for wrong in [
+        r#"{"name": "search", "provider": "first", "provider_api_key": 5}"#,
+        r#"{"name": "search", "provider": "first", "provider_api_key": ""}"#,
+        r#"{"name": "search", "provider_api_key": "sk-1"}"#,
+        r#"{"name": "search", "provider": "nobody", "provider_api_key": "sk-1"}"#,
+        r#"{"name": "search", "key_prefix": "a b"}"#,
+    ] {
+        assert_eq!(ask(&gateway, "POST", "/admin/tenants", wrong).await.0, 400, "{wrong}");
+    }
+    let (_, tenants) = ask(&gateway, "GET", "/admin/tenants", "").await;
+    let names: Vec<_> =
+        tenants["tenants"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert!(!names.contains(&&json!("search")), "{tenants}");
+    create(&gateway, r#"{"name": "search", "budget_usd": 1e-6}"#).await;
+}
