@@ -12,7 +12,9 @@ use tenants::{Tenant, policy};
 use crate::{
     body::Body,
     front::Exchange,
-    repeats, request, request_body,
+    repeats,
+    request::{self, Arrival},
+    request_body,
     response_stream::{self, ClientWriter},
     session,
     text::MAX_NAME_CHARS,
@@ -80,8 +82,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     let buffers = exchange.app.memory.reserve(STREAM_BUFFER_BYTES)?;
     let (limits, memory) = (exchange.app.body_limits, &exchange.app.memory);
     let body = request_body::read(&mut exchange.request, limits, memory).await?;
-    let mut request = inbound.decode(body)?;
-    request.arrived = exchange.arrival.clock.arrived;
+    let mut request = arrived(inbound.decode(body)?, &exchange.arrival);
     request.headers = passed;
     if let Some(path) = dictated.path {
         path.apply(&mut request)?;
@@ -129,6 +130,13 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     // the headers.
     let admitted = exchange.app.gateway.admit_call(call, &mut exchange.limits).await?;
     response_stream::respond(Arc::clone(&exchange.app), client, admitted).await
+}
+
+/// A request with the time and the id that it arrived with.
+fn arrived(mut request: GatewayRequest, arrival: &Arrival) -> GatewayRequest {
+    request.arrived = arrival.clock.arrived;
+    request.call_id.clone_from(&arrival.request_id);
+    request
 }
 
 /// Lets a tenant use the models that it may, and its own default where the client names none.

@@ -17,6 +17,7 @@ pub(crate) mod media_type;
 pub(crate) mod model_name;
 pub(crate) mod multipart;
 pub(crate) mod object_schema;
+pub(crate) mod own_id;
 pub(crate) mod param_names;
 pub(crate) mod quota;
 pub(crate) mod redact;

@@ -16,7 +16,7 @@ mod request;
 
 use common::{
     alternating, arguments, base64, bound, data_uri, diagnosis, error_body, fingerprint,
-    finish_reason, json, lenient, lost_reasoning, media_type, multipart, object_schema,
+    finish_reason, json, lenient, lost_reasoning, media_type, multipart, object_schema, own_id,
     param_names, quota, redact, retry_hint, signature_tags, split_surrogates, sse, stop_sequences,
     strict_schema, surrogates, tool_names,
 };

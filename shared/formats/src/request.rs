@@ -75,6 +75,8 @@ pub struct GatewayRequest {
     pub compacts: bool,
     /// When the request arrived, in milliseconds since 1970.
     pub arrived: u64,
+    /// The id of the call; empty where there is none.
+    pub call_id: String,
     /// The headers that a provider of the same format gets too: some of the few that the format allows.
     pub headers: Vec<(&'static str, String)>,
     /// The client's own bytes, for a provider of the same format.
@@ -97,6 +99,7 @@ impl GatewayRequest {
             has_tools_and_format: false,
             compacts: false,
             arrived: 0,
+            call_id: String::new(),
             headers: vec![],
             raw,
             decoded: OnceLock::new(),

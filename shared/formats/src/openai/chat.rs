@@ -8,6 +8,7 @@ pub(crate) mod error;
 mod error_words;
 mod finish_reason;
 mod inbound;
+mod listed_sources;
 pub(crate) mod metadata;
 mod outbound;
 mod quirks;

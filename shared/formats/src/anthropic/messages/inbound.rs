@@ -58,7 +58,8 @@ impl InboundChat for Anthropic {
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(Encoder::new(request.model.as_deref(), request.arrived))
+        let default_id = response_encode::message_id(request.arrived, &request.call_id);
+        Box::new(Encoder::new(request.model.as_deref(), default_id))
     }
 
     fn unsupported_content(&self) -> &'static [ContentKind] {

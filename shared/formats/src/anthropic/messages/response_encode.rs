@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use self::blocks::{Block, block};
 use super::wire::{UsageJson, stop_reason};
+use crate::own_id::own_id;
 
 /// A message. Streams begin with one that is empty and does not end.
 #[derive(Debug, Serialize)]
@@ -53,7 +54,7 @@ pub(super) fn encode(
     let usage = usage.copied().unwrap_or_default();
     // The reference requires both, and the types of the SDKs have no null there.
     let model = response.model.as_deref().filter(|it| !it.is_empty()).or(Some(&summary.model));
-    let own_id = message_id(summary.arrived);
+    let own_id = message_id(summary.arrived, &summary.request_id);
     let id = response.id.as_deref().filter(|it| !it.is_empty()).unwrap_or(&own_id);
     let mut message = WireMessage::begun(id, model, &usage);
     if let Some(choice) = response.choices.first() {
@@ -65,10 +66,9 @@ pub(super) fn encode(
     serde_json::to_vec(&message).unwrap_or_else(|_| b"{}".to_vec())
 }
 
-/// The id of a message whose provider gives none, by the arrival of its request: clients tell messages
-/// apart by their ids.
-pub(super) fn message_id(arrived: u64) -> String {
-    format!("msg_{arrived:x}")
+/// The id of a message whose provider gives none.
+pub(super) fn message_id(arrived: u64, call: &str) -> String {
+    format!("msg_{}", own_id(arrived, call))
 }
 
 /// Why a choice ends: a client goes on only if it is sent of its tools, and a refusal is a reason

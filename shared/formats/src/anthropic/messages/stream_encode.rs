@@ -12,7 +12,7 @@ use serde::Serialize;
 use self::blocks::{Blocks, put};
 use super::{
     error,
-    response_encode::{WireMessage, message_id},
+    response_encode::WireMessage,
     signature,
     wire::{DeltaUsageJson, stop_reason},
 };
@@ -54,10 +54,11 @@ struct WireDelta<'a> {
 }
 
 impl Encoder {
-    /// An encoder for one response to a request that arrived then, in milliseconds since 1970.
-    pub(super) fn new(model: Option<&str>, arrived: u64) -> Self {
+    /// An encoder for one response to a client that names this model; `default_id` stands until the
+    /// provider gives an id.
+    pub(super) fn new(model: Option<&str>, default_id: String) -> Self {
         Self {
-            default_id: message_id(arrived),
+            default_id,
             model: model.map(str::to_owned),
             begun: false,
             ended: false,
@@ -178,7 +179,7 @@ mod tests {
 
     /// The names of frames, with the index and the content.
     fn written(deltas: Vec<Delta>) -> Vec<String> {
-        let (mut writer, mut out) = (Encoder::new(None, 0), BytesMut::new());
+        let (mut writer, mut out) = (Encoder::new(None, "msg_0".to_owned()), BytesMut::new());
         for delta in deltas {
             writer.write(StreamEvent::delta(0, delta), &mut out);
         }
@@ -268,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_an_event_and_no_end() {
-        let (mut writer, mut out) = (Encoder::new(None, 0), BytesMut::new());
+        let (mut writer, mut out) = (Encoder::new(None, "msg_0".to_owned()), BytesMut::new());
         writer.write(StreamEvent::delta(0, Delta::Text("a".to_owned())), &mut out);
         writer.fail(&Error::new(canonical::ErrorKind::Upstream, "cut"), "r1", &mut out);
         let text = String::from_utf8(out.to_vec()).unwrap();

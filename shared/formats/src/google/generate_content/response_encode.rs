@@ -7,7 +7,7 @@ use super::{
     cited_text::CitedText,
     wire::parts::{self, FunctionCall, Part},
 };
-use crate::arguments;
+use crate::{arguments, own_id::own_id};
 
 /// A whole response, or one chunk of a stream.
 #[derive(Debug, Default, Serialize)]
@@ -176,7 +176,7 @@ pub(super) fn encode(
     usage: Option<&Usage>,
     summary: &CallSummary,
 ) -> Vec<u8> {
-    let id = response_id(summary.arrived);
+    let id = response_id(summary.arrived, &summary.request_id);
     let body = Body {
         candidates: (0..).zip(&response.choices).map(|(at, it)| candidate(at, it)).collect(),
         usage_metadata: usage.map(Into::into),
@@ -186,9 +186,9 @@ pub(super) fn encode(
     serialize(&body)
 }
 
-/// The id of a response whose provider gives none, by the arrival of its request.
-pub(super) fn response_id(arrived: u64) -> String {
-    format!("lockgate-{arrived:x}")
+/// The id of a response whose provider gives none.
+pub(super) fn response_id(arrived: u64, call: &str) -> String {
+    format!("lockgate-{}", own_id(arrived, call))
 }
 
 /// JSON text of what cannot fail to be JSON, and must not be empty if it did.

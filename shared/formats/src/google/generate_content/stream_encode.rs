@@ -58,7 +58,7 @@ impl Encoder {
     pub(super) fn new(request: &GatewayRequest) -> Self {
         Self {
             framing: request.framing,
-            default_id: response_id(request.arrived),
+            default_id: response_id(request.arrived, &request.call_id),
             default_model: request.model.clone().unwrap_or_default(),
             ..Self::default()
         }

@@ -12,7 +12,7 @@ use canonical::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::finish_reason;
+use super::{finish_reason, listed_sources::ListedSources};
 use crate::{
     data_uri, error_body, json,
     surrogates::{self, PairJoiner},
@@ -354,7 +354,7 @@ fn string(json: &str) -> String {
 }
 
 /// The items of a list that are of the expected shape.
-fn items<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>) -> Vec<T> {
+pub(super) fn items<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>) -> Vec<T> {
     let list = list.and_then(|it| serde_json::from_str::<Vec<&RawValue>>(it.get()).ok());
     let items = list.unwrap_or_default().into_iter();
     items.filter_map(|it| serde_json::from_str(it.get()).ok()).collect()
@@ -363,52 +363,6 @@ fn items<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>) -> Vec<T> {
 /// A value, or what is the default where it has another shape.
 pub(super) fn lenient<'a, T: Deserialize<'a> + Default>(value: Option<&'a RawValue>) -> T {
     value.and_then(|it| serde_json::from_str(it.get()).ok()).unwrap_or_default()
-}
-
-/// The sources of a response that some providers list beside its choices: `citations` at Perplexity
-/// and xAI, `search_results` at Perplexity, `web_search` at Z.ai. Seen 2026-11.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ListedSources<'a> {
-    #[serde(borrow)]
-    citations: Option<&'a RawValue>,
-    #[serde(borrow)]
-    search_results: Option<&'a RawValue>,
-    #[serde(borrow)]
-    web_search: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct ListedSource {
-    #[serde(alias = "link")]
-    url: String,
-    #[serde(default)]
-    title: Option<String>,
-}
-
-impl ListedSources<'_> {
-    /// Every page of the lists, once; the list that has titles counts first.
-    pub(super) fn decode(&self) -> Vec<Citation> {
-        let mut sources: Vec<Citation> = vec![];
-        // Perplexity's `citations` are the bare addresses of its `search_results`.
-        for list in [self.search_results, self.web_search, self.citations] {
-            for item in items::<&RawValue>(list) {
-                let source = decode_source(item);
-                sources.extend(source.filter(|it| sources.iter().all(|known| known.url != it.url)));
-            }
-        }
-        sources
-    }
-}
-
-fn decode_source(item: &RawValue) -> Option<Citation> {
-    let source = if item.get().starts_with('"') {
-        ListedSource { url: text(Some(item)), title: None }
-    } else {
-        serde_json::from_str(item.get()).ok()?
-    };
-    let is_page = source.url.contains("://");
-    is_page.then(|| Citation { url: Some(source.url), title: source.title, ..Citation::default() })
 }
 
 #[derive(Deserialize)]

@@ -14,7 +14,8 @@ use serde_json::value::RawValue;
 pub(super) use self::tool_calls::{CallDelta, CallTracker};
 use super::{
     finish_reason,
-    response_decode::{self, DecodedMessage, ListedSources, SplitPairs, Texts},
+    listed_sources::ListedSources,
+    response_decode::{self, DecodedMessage, SplitPairs, Texts},
     stream_passthrough::{Frame, decode_frame, early_end},
     wire,
 };

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     GatewayRequest, StreamEncoder, json,
     openai::chat::{self, DONE},
+    own_id::own_id,
 };
 
 /// Encodes the response to one request.
@@ -31,7 +32,7 @@ pub(super) struct CompletionStreamEncoder {
 impl CompletionStreamEncoder {
     pub(super) fn new(request: &GatewayRequest) -> Self {
         Self {
-            id: format!("cmpl-{:x}", request.arrived),
+            id: format!("cmpl-{}", own_id(request.arrived, &request.call_id)),
             model: request.model.clone().unwrap_or_default(),
             created: request.arrived / 1000,
             wants_usage: request.wants_usage,

@@ -27,7 +27,7 @@ use super::{
     response_encode::{self, ResponseContext},
     wire,
 };
-use crate::{GatewayRequest, StreamEncoder, openai::chat, sse};
+use crate::{GatewayRequest, StreamEncoder, openai::chat, own_id::own_id, sse};
 
 /// Encodes one streamed response.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl EventEncoder {
     pub(super) fn new(request: &GatewayRequest) -> Self {
         let stream = Stream {
             // Until the provider names the response; encoders must not fail where it never does.
-            names: Names::new("0"),
+            names: Names::new(&own_id(request.arrived, &request.call_id)),
             model: request.model.clone().unwrap_or_default(),
             created: request.arrived / 1000,
             echo: Arc::new(RequestEcho::new(request)),

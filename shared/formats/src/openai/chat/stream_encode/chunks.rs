@@ -12,7 +12,7 @@ use super::super::{
     stream_passthrough::DONE,
     wire,
 };
-use crate::{GatewayRequest, json};
+use crate::{GatewayRequest, json, own_id::own_id};
 
 /// Encodes deltas as chunks.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ struct DeltaJson<'a> {
 impl ChunkEncoder {
     pub(super) fn new(request: &GatewayRequest) -> Self {
         Self {
-            id: format!("chatcmpl-{:x}", request.arrived),
+            id: format!("chatcmpl-{}", own_id(request.arrived, &request.call_id)),
             model: request.model.clone().unwrap_or_default(),
             created: request.arrived / 1000,
             wants_usage: request.wants_usage,
