@@ -77,7 +77,7 @@ fn port(options: HealthOptions) -> Result<u16, Failure> {
 /// no name is known under which its certificate holds.
 fn ask(address: SocketAddr) -> Result<(), String> {
     let answer = match exchange(address) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+        Err(error) if is_closed_by_peer(&error) => return Ok(()),
         outcome => outcome.map_err(|error| error.to_string())?,
     };
     if answer.first() == Some(&TLS_ALERT) {
@@ -91,6 +91,17 @@ fn ask(address: SocketAddr) -> Result<(), String> {
     } else {
         Err(format!("it returned {line:?}"))
     }
+}
+
+/// Whether the peer took the connection, and closed it. Which of the errors it is depends on whether
+/// the close is noticed by a read or by a write.
+fn is_closed_by_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+    )
 }
 
 /// Sends the request, and gives the response as it came.

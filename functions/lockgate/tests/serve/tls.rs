@@ -108,19 +108,25 @@ async fn health_tells_whether_a_gateway_runs_with_tls_or_without() {
     let certificate = IssuedCertificate::new(&["127.0.0.1"]);
     let gateway = setup(&certificate).start().await;
     let address = address(&gateway).to_string();
-    let health = program().arguments(["health", "--listen", &address]);
-    assert!(health.run().await.status.success());
+    is_healthy(&address).await;
 
     let plain =
         program().config(&format!("api_key: {KEY}\nproviders: [{{ name: a, type: mock }}]"));
     let plain = plain.start().await;
     let address = plain.url().trim_start_matches("http://").to_owned();
-    let health = program().arguments(["health", "--listen", &address]);
-    assert!(health.run().await.status.success());
+    is_healthy(&address).await;
     drop(plain);
-    let output = health.run().await;
+    let output = program().arguments(["health", "--listen", &address]).run().await;
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("is not ready"));
+}
+
+/// Waits until `lockgate health` finds the gateway ready: on a busy machine one response may take
+/// longer than it waits for one.
+async fn is_healthy(address: &str) {
+    let arguments = ["health", "--listen", address, "--wait", "30"];
+    let output = program().arguments(arguments).run().await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test]
