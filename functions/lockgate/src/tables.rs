@@ -134,7 +134,7 @@ mod tests {
         let items = [json!({"n": "a", "c": 1.5}), json!({"n": "longer\u{1b}[2J", "c": null})];
         assert_eq!(
             table(&items, &[("NAME", "n"), ("COST", "c")]),
-            "NAME              COST\na                 1.5\nlonger\\u{1b}[2J  -\n"
+            "NAME             COST\na                1.5\nlonger\\u{1b}[2J  -\n"
         );
     }
 

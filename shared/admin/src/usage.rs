@@ -220,7 +220,21 @@ fn signed_dollars(micros: i64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use storage::memory;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_correction_stays_unaudited_until_its_entry_is_written() {
+        let stores = memory::open();
+        let marker = Unaudited::new("t_1", "c_1", 1_795_860_000);
+        assert!(!marker.begin(&stores).await.unwrap());
+        assert!(marker.begin(&stores).await.unwrap(), "the entry was never written");
+        let other = Unaudited::new("t_2", "c_1", 1_795_860_000);
+        assert!(!other.begin(&stores).await.unwrap());
+        marker.end(&stores).await.unwrap();
+        assert!(!marker.begin(&stores).await.unwrap());
+    }
 
     #[test]
     fn a_period_is_a_month_or_a_day() {

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_after_a_list_is_requested_as_each_api_wants_it() {
+    fn the_page_after_a_list_begins_where_each_api_says() {
         for (list, next) in [
             (r#"{"data":[],"has_more":true,"last_id":"x"}"#, Some(("after_id", "x"))),
             (r#"{"models":[],"nextPageToken":"t"}"#, Some(("pageToken", "t"))),
