@@ -214,6 +214,7 @@ def test_a_function_gets_its_settings(deployed, name):
         "STATE_TABLE": deployed.outputs["StateTable"],
         "MAX_BODY_BYTES": "4500000",
         "ORIGIN_READ_TIMEOUT_SECONDS": "60",
+        "ROOT_SECRET_PARAMETER": f"/lockgate/{NAME}/admin-secret",
     }
 
 

@@ -214,6 +214,7 @@ def test_from_the_first_start_to_a_client_with_a_key_and_a_budget(start, visit, 
     provider.script({"completion": "Hello"}, BUSY)
     assert [gateway.call(key=key), gateway.call(key=key)] == [200, 429]
     page.get_by_role("link", name="I have stored it").click()
+    page.get_by_role("link", name="Spend and limits").click()
     expect(page.locator("main")).to_contain_text("$5")
 
     page.goto("/admin")
@@ -541,6 +542,7 @@ def test_everything_is_reached_with_the_keyboard(visit):
     page.keyboard.press("?")
     expect(page.get_by_role("heading", name="Keyboard")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="Keyboard")).to_be_hidden()
     page.keyboard.press("t")
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
     page.keyboard.press("t")
