@@ -148,8 +148,9 @@ pub(super) fn provider_notes(
     }
     let failing = health.iter().filter(|(_, it)| 0 < it.consecutive_failures);
     notes.extend(
-        failing.map(|(model, it)| {
-            format!("{model} failed {} times in a row", it.consecutive_failures)
+        failing.map(|(model, it)| match it.consecutive_failures {
+            1 => format!("the last call of {model} failed"),
+            count => format!("{model} failed {count} times in a row"),
         }),
     );
     notes
@@ -215,6 +216,10 @@ mod tests {
         let found = config("");
         let mut health = TargetHealth::default();
         (health.in_flight, health.consecutive_failures) = (2, 3);
+        let mut failed_once = health;
+        failed_once.consecutive_failures = 1;
+        let notes = provider_notes(&found.providers[0], &[("n".to_owned(), failed_once)]);
+        assert_eq!(notes[2], "the last call of n failed");
         let notes = provider_notes(&found.providers[0], &[("m".to_owned(), health)]);
         assert_eq!(
             notes,
