@@ -147,12 +147,10 @@ pub(super) fn provider_notes(
         notes.push(format!("first token in {}", Took(fastest)));
     }
     let failing = health.iter().filter(|(_, it)| 0 < it.consecutive_failures);
-    notes.extend(
-        failing.map(|(model, it)| match it.consecutive_failures {
-            1 => format!("the last call of {model} failed"),
-            count => format!("{model} failed {count} times in a row"),
-        }),
-    );
+    notes.extend(failing.map(|(model, it)| match it.consecutive_failures {
+        1 => format!("the last call of {model} failed"),
+        count => format!("{model} failed {count} times in a row"),
+    }));
     notes
 }
 
