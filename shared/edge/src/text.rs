@@ -7,10 +7,7 @@ pub(crate) const MAX_NAME_CHARS: usize = 256;
 
 /// The first 256 characters of a text; dots stand for the rest.
 pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(MAX_NAME_CHARS) {
-        None => Cow::Borrowed(text),
-        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
-    }
+    telemetry::first_chars(text, MAX_NAME_CHARS)
 }
 
 #[cfg(test)]

@@ -2,14 +2,12 @@
 
 use config::{LogContents, PromptLog};
 use providers::{ResponseText, UpstreamBody};
-use telemetry::{CallContent, CallExcerpt};
+use telemetry::{CallContent, CallExcerpt, first_bytes};
 
 use crate::{Call, excerpt};
 
 /// How much of a response is read for the log alone, in bytes.
 const EXCERPT_BYTES: usize = 2_000;
-/// The mark of a text that was cut.
-const CUT_MARK: &str = "…";
 
 /// The request and the response of a call, as far as its record may hold them.
 #[derive(Debug)]
@@ -75,11 +73,7 @@ fn max_bytes(prompts: &PromptLog) -> usize {
 /// The body of a request, cut; a form with a file is no text, of which only the size is kept.
 fn kept_request(body: &[u8], limit: usize) -> String {
     let Ok(text) = std::str::from_utf8(body) else { return format!("[{} bytes]", body.len()) };
-    if text.len() <= limit {
-        return text.to_owned();
-    }
-    let end = text.floor_char_boundary(limit);
-    format!("{}{CUT_MARK}", text.get(..end).unwrap_or_default())
+    first_bytes(text, limit).into_owned()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Excerpts of requests and responses for the log: texts are cut, media and keys left out.
 
 use serde_json::Value;
+use telemetry::first_chars;
 
 /// How much of one text the log tells, in characters.
 const MAX_TEXT_CHARS: usize = 100;
@@ -20,7 +21,7 @@ pub(crate) fn of_request(body: &[u8]) -> String {
         return format!("[{} bytes]", body.len());
     };
     shorten(&mut request);
-    cut(&request.to_string(), MAX_EXCERPT_CHARS)
+    first_chars(&request.to_string(), MAX_EXCERPT_CHARS).into_owned()
 }
 
 /// The beginning of a text, without what looks like a key.
@@ -29,7 +30,8 @@ pub(crate) fn of_text(text: &str) -> String {
         return format!("[media, {} bytes]", text.len());
     }
     let end = text.floor_char_boundary(MAX_REDACTED_BYTES);
-    cut(&formats::redact(text.get(..end).unwrap_or_default()), MAX_TEXT_CHARS)
+    let redacted = formats::redact(text.get(..end).unwrap_or_default());
+    first_chars(&redacted, MAX_TEXT_CHARS).into_owned()
 }
 
 fn shorten(value: &mut Value) {
@@ -59,13 +61,6 @@ fn is_media(text: &str) -> bool {
     let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte);
     text.starts_with("data:") && text.contains(";base64,")
         || MAX_TEXT_CHARS < text.len() && text.bytes().all(is_base64)
-}
-
-fn cut(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod recorder;
 pub mod request_log;
 mod sink;
 pub mod sums;
+mod text;
 
 pub use call_id::{arrival_of, call_id};
 pub use hour::{Day, Hour};
@@ -21,3 +22,4 @@ pub use record::{
 pub use recorder::CallRecorder;
 pub use request_log::RequestLog;
 pub use sink::{RecordOutlet, RecordSink, SinkFuture};
+pub use text::{first_bytes, first_chars};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use storage::{Consistency, Row, StoreError};
 
 use super::{CallRow, RequestLog};
-use crate::CallContent;
+use crate::{CallContent, first_bytes};
 
 /// The request and the response of one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +32,6 @@ impl ContentRow {
 
 /// The most that a stored row takes, in bytes: with its keys it fits one row of DynamoDB.
 const MAX_VALUE_BYTES: usize = 390 * 1024;
-/// The mark of a text that was cut.
-const CUT_MARK: &str = "…";
 
 impl RequestLog {
     /// What was asked and answered in a call, as far as it was kept and has not expired.
@@ -73,9 +71,7 @@ fn serialized(content: &ContentRow) -> String {
 }
 
 fn cut_to_half(text: &mut String) {
-    let half = text.floor_char_boundary(text.len() / 2);
-    text.truncate(half);
-    text.push_str(CUT_MARK);
+    *text = first_bytes(text, text.len() / 2).into_owned();
 }
 
 fn keys(call: &CallRow) -> (String, String) {

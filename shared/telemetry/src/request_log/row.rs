@@ -7,7 +7,7 @@ use canonical::{AttemptRecord, MicroDollars, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{CallRecord, Hour, UsageSource};
+use crate::{CallRecord, Hour, UsageSource, first_chars};
 
 /// The most that a row's value takes, in bytes. With its keys a row stays within 1 KB, which is one
 /// write unit of DynamoDB.
@@ -421,13 +421,9 @@ impl AttemptRow {
     }
 }
 
-/// The first characters of a text.
+/// The first characters of a text, owned by its row.
 fn cut(text: &str, chars: usize) -> String {
-    // Characters, not bytes: a cut within a character would not be UTF-8.
-    match text.char_indices().nth(chars) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    first_chars(text, chars).into_owned()
 }
 
 pub(crate) fn millis(duration: std::time::Duration) -> u64 {
