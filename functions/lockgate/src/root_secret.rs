@@ -52,7 +52,8 @@ fn make(path: &Path) -> io::Result<RootSecret> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let new = path.with_file_name(name);
-    write_private(&new, &text)?;
+    // What a process of the same number left behind is nobody's, and is replaced.
+    admin::write_private(&new, &text)?;
 
     // A whole file or none, whatever ends the process; and it fails if another process was first,
     // whose secret must not be replaced: it may have sealed keys already.
@@ -67,18 +68,6 @@ fn make(path: &Path) -> io::Result<RootSecret> {
         // Some file systems know no links.
         Err(_) => fs::rename(&new, path).map(|()| secret),
     }
-}
-
-/// Writes a file that its owner alone may read.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    // What a process of the same number left behind is nobody's.
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    io::Write::write_all(&mut file, text.as_bytes())?;
-    file.sync_all()
 }
 
 #[cfg(test)]

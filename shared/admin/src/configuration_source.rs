@@ -222,8 +222,9 @@ impl ConfigFile {
     }
 }
 
-/// Writes a file that its owner alone may read, since it may hold keys.
-fn write_private(path: &std::path::Path, text: &str) -> io::Result<()> {
+/// Writes a file that its owner alone may read, since it may hold keys. What the file held before is
+/// replaced.
+pub fn write_private(path: &std::path::Path, text: &str) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     // Set when the file is made: between making and changing it somebody could open it.

@@ -34,7 +34,9 @@ pub use apply::{ApplyObserver, ApplyOptions, Destination, apply};
 pub use audit::audit_json;
 pub use authentication::Credentials;
 pub use configuration::{ConfigChange, ConfigDocument, ConfigMode, ConfigVersion};
-pub use configuration_source::{ConfigFile, ConfigRows, ConfigSource, Reach, Variables};
+pub use configuration_source::{
+    ConfigFile, ConfigRows, ConfigSource, Reach, Variables, write_private,
+};
 pub use cross_origin::{PageHeaders, is_same_origin};
 pub use operator::{Operator, Role};
 pub use operators::{
