@@ -151,12 +151,13 @@ def new_tenant(page, name):
     return page.locator("#new-key").inner_text()
 
 
-def test_first_run_to_a_first_answer(start, visit, provider):
-    gateway = start(None)
+def set_up(gateway, visit, provider):
+    """Takes the first two of three steps in a browser, from a gateway's first start on, and gives the page."""
     password = gateway.process.line().split()[-1]
     provider.script({"json": {"object": "list", "data": [{"id": "gpt-oss-120b"}]}})
     page = visit("/", name=None, at=gateway)
     expect(page.get_by_text("healthy")).to_be_visible()
+    expect(page.get_by_text(f"{gateway.url}/v1")).to_be_visible()
     page.get_by_role("link", name="Sign in").click()
     page.get_by_label("Name").fill("admin")
     page.get_by_label("Password").fill(password)
@@ -170,6 +171,12 @@ def test_first_run_to_a_first_answer(start, visit, provider):
     expect(page.locator("datalist option[value='gpt-oss-120b']")).to_be_attached()
     page.get_by_label("Model", exact=True).fill("gpt-oss-120b")
     page.get_by_role("button", name="Go on").click()
+    return page
+
+
+def test_first_run_to_a_first_answer(start, visit, provider):
+    gateway = start(None)
+    page = set_up(gateway, visit, provider)
     page.get_by_role("button", name="Make the key").click()
 
     key = page.locator("#new-key").inner_text()
@@ -183,21 +190,7 @@ def test_first_run_to_a_first_answer(start, visit, provider):
 
 def test_from_the_first_start_to_a_client_with_a_key_and_a_budget(start, visit, provider):
     gateway = start(None)
-    password = gateway.process.line().split()[-1]
-    provider.script({"json": {"object": "list", "data": [{"id": "gpt-oss-120b"}]}})
-    page = visit("/", name=None, at=gateway)
-    expect(page.get_by_text(f"{gateway.url}/v1")).to_be_visible()
-    page.get_by_role("link", name="Sign in").click()
-    page.get_by_label("Name").fill("admin")
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("link", name="Three steps to a first answer").click()
-    page.get_by_label("Provider").select_option("openai")
-    page.get_by_label("Its key").fill("sk-mine")
-    page.get_by_label("Base URL").fill(f"{provider.url}/openai")
-    page.get_by_role("button", name="Save and test").click()
-    page.get_by_label("Model", exact=True).fill("gpt-oss-120b")
-    page.get_by_role("button", name="Go on").click()
+    page = set_up(gateway, visit, provider)
 
     # A budget needs a price, and this provider is not the one that it resembles.
     page.goto("/admin/prices")
