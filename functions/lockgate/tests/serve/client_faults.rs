@@ -285,7 +285,11 @@ async fn used_up_descriptors_fail_calls_and_not_the_server() {
     let first = provider().await;
     let gateway = gateway_for(&first, "pool: { max_idle_per_host: 0 }").await;
     assert_serves(&gateway).await;
-    let idle: Vec<TcpStream> = (0..4).map(|_| connect(&gateway)).collect();
+    // More than the calls below can have closed, so that none of their own is ever the idlest.
+    let before = gateway.descriptors();
+    let idle: Vec<TcpStream> = (0..64).map(|_| connect(&gateway)).collect();
+    // Those of the first call may be closed meanwhile.
+    until(|| before + idle.len() <= gateway.descriptors() + 10).await;
     let descriptors = u64::try_from(gateway.descriptors()).unwrap();
     gateway.limit(Resource::Descriptors, Some(descriptors));
 
