@@ -23,6 +23,7 @@ use pages::{
     shell::{Notice, Section, Shell, Theme, Tone},
 };
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::{form::Form, table::PageResult};
 use crate::{
@@ -32,7 +33,7 @@ use crate::{
 };
 
 /// How many pages of tenants are read at most for one page: 2,000 tenants.
-pub(super) const MAX_TENANT_PAGES: usize = 20;
+const MAX_TENANT_PAGES: usize = 20;
 
 /// What a page needs of its request.
 pub(super) struct Desk {
@@ -43,6 +44,8 @@ pub(super) struct Desk {
     /// What stands in the path in place of parameters.
     pub(super) parameters: Vec<String>,
     pub(super) query: Form,
+    /// The tenants, once they have been read for this request.
+    pub(super) tenants: OnceCell<KnownTenants>,
     /// The form that was sent.
     pub(super) form: Form,
     /// The body as it came.
@@ -54,6 +57,13 @@ pub(super) struct Desk {
     pub(super) base: String,
     /// Whether browsers reach the gateway over HTTPS.
     pub(super) is_secure: bool,
+}
+
+/// The tenants that pages of the whole gateway show.
+pub(super) struct KnownTenants {
+    views: Vec<TenantView>,
+    /// Whether there are no others.
+    are_all: bool,
 }
 
 impl Desk {
@@ -113,24 +123,38 @@ impl Desk {
     }
 
     /// The tenants, as many as pages of the whole gateway show.
-    pub(super) async fn tenants(&self) -> AdminResult<Vec<TenantView>> {
+    pub(super) async fn tenants(&self) -> AdminResult<&[TenantView]> {
+        Ok(&self.known_tenants().await?.views)
+    }
+
+    /// Whether the tenants that pages show are all of them.
+    pub(super) async fn has_all_tenants(&self) -> AdminResult<bool> {
+        Ok(self.known_tenants().await?.are_all)
+    }
+
+    /// Reads the tenants once for one request, since each read costs.
+    async fn known_tenants(&self) -> AdminResult<&KnownTenants> {
+        self.tenants.get_or_try_init(|| self.read_tenants()).await
+    }
+
+    async fn read_tenants(&self) -> AdminResult<KnownTenants> {
         let mut page = PageRequest { limit: MAX_PAGE_ITEMS, ..PageRequest::default() };
-        let mut tenants = vec![];
+        let mut views = vec![];
         for _ in 0..MAX_TENANT_PAGES {
             let list = self.admin()?.list_tenants(&page, self.clock()).await?;
-            tenants.extend(list.tenants);
+            views.extend(list.tenants);
             page.cursor = list.cursor;
             if page.cursor.is_none() {
                 break;
             }
         }
-        Ok(tenants)
+        Ok(KnownTenants { views, are_all: page.cursor.is_none() })
     }
 
     /// The names of tenants by their ids.
     pub(super) async fn names(&self) -> AdminResult<BTreeMap<String, String>> {
-        let tenants = self.tenants().await?.into_iter();
-        Ok(tenants.map(|view| (view.tenant.id, view.tenant.settings.name)).collect())
+        let tenants = self.tenants().await?.iter().map(|view| &view.tenant);
+        Ok(tenants.map(|it| (it.id.clone(), it.settings.name.clone())).collect())
     }
 
     /// The names that clients may use as a model: routes and models.

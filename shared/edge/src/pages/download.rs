@@ -47,7 +47,7 @@ pub(super) fn requests(desk: &mut Desk) -> PageFuture<'_> {
 
 pub(super) fn usage(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
-        let (days, names) = (usage::month(desk).await?, desk.names().await?);
+        let (days, names) = (usage::whole_month(desk).await?, desk.names().await?);
         let mut text =
             "day,tenant,provider,model,calls,input_tokens,output_tokens,cost_usd,unpriced\n"
                 .to_owned();

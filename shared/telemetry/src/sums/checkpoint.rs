@@ -5,10 +5,14 @@
 use serde::{Deserialize, Serialize};
 use storage::{Condition, Consistency, StoreError, Tallied, Tally};
 
-use super::{CallSums, OTHER, PARTITION, PeriodSums, series::MAX_SERIES, series::Sums};
+use super::{
+    CallSums, LATEST_FAILURES, OTHER, PARTITION, PeriodSums,
+    failures::LatestFailures,
+    series::{MAX_SERIES, Sums},
+};
 use crate::{
     Hour,
-    request_log::{Cursor, millis},
+    request_log::{CallFilter, Cursor, OutcomeFilter, millis},
 };
 
 /// The row of the checkpoint.
@@ -28,8 +32,10 @@ const SMALLER_SERIES: [usize; 5] = [150, 75, 37, 18, 0];
 const MAX_ROWS_OF_MOVE: usize = 20_000;
 /// How many moves one caller makes at most.
 const MAX_MOVES: usize = 50;
-/// How many rows behind the lag make a move worth its write.
-const MIN_ROWS_OF_MOVE: usize = 1_000;
+/// How many rows behind the lag make a move worth its write. Whoever reads sums reads these rows, too.
+const MIN_ROWS_OF_MOVE: usize = 200;
+/// How far back failures are looked for that an earlier version has not kept, in milliseconds.
+const FAILURES_SINCE_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// How far the request log is summed, and what it came to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,6 +50,13 @@ pub(super) struct Checkpoint {
     hours: Vec<(String, Sums)>,
     /// Records that were written too late for the first sum of their hour.
     pub(super) late: u64,
+    /// The hour from which on hours that are summed for good have rows of figures; absent where an
+    /// earlier version has summed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) figures_since: Option<String>,
+    /// The latest failures of what is summed; absent where an earlier version has summed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) failures: Option<LatestFailures>,
 }
 
 /// The checkpoint, and what lies after it.
@@ -52,6 +65,8 @@ pub(super) struct Open {
     pub(super) checkpoint: Checkpoint,
     /// The sums of rows after the checkpoint, by hour.
     tail: Vec<PeriodSums<Hour>>,
+    /// The latest failures of the tail.
+    pub(super) failures: LatestFailures,
     /// How many rows of the tail are older than the lag.
     settled_rows: usize,
 }
@@ -67,11 +82,19 @@ impl Checkpoint {
             base: Sums::default(),
             hours: vec![],
             late: 0,
+            figures_since: Some(start.to_string()),
+            failures: Some(LatestFailures::default()),
         }
     }
 
     fn through(&self) -> Cursor {
         Cursor::parse(&self.through).unwrap_or_else(|_| Cursor::moment(0))
+    }
+
+    /// The first hour that is not summed for good.
+    fn first_open_hour(&self) -> Hour {
+        let first = self.hours.first().and_then(|(name, _)| Hour::parse(name));
+        first.unwrap_or_else(|| self.through().hour())
     }
 
     fn add(&mut self, hour: Hour, sums: &Sums) {
@@ -159,13 +182,17 @@ impl CallSums {
 
     /// The checkpoint and what lies after it, up to now. A checkpoint that lies far back is moved on
     /// first.
-    pub(super) async fn open(&self, now_ms: u64) -> Result<Open, StoreError> {
-        let mut open = self.read_open(now_ms).await?;
+    pub(super) async fn open(
+        &self,
+        consistency: Consistency,
+        now_ms: u64,
+    ) -> Result<Open, StoreError> {
+        let mut open = self.read_open(consistency, now_ms).await?;
         let is_far_back = open.checkpoint.through().hour() < Hour::of(self.settled(now_ms));
         if is_far_back || MIN_ROWS_OF_MOVE <= open.settled_rows {
             self.advance(now_ms).await?;
             // Read again in any case: another process may have made the move.
-            open = self.read_open(now_ms).await?;
+            open = self.read_open(consistency, now_ms).await?;
         }
         Ok(open)
     }
@@ -175,10 +202,14 @@ impl CallSums {
         now_ms.saturating_sub(millis(self.lag))
     }
 
-    pub(super) async fn load(&self, now_ms: u64) -> Result<Checkpoint, StoreError> {
+    /// The checkpoint. Whoever moves it on, or must not see totals fall, needs a strong read.
+    pub(super) async fn load(
+        &self,
+        consistency: Consistency,
+        now_ms: u64,
+    ) -> Result<Checkpoint, StoreError> {
         let now = now_ms / 1000;
-        // An old checkpoint would make the compare-and-set fail, or count its rows twice.
-        let found = self.table.get_tallies(PARTITION, CHECKPOINT, Consistency::Strong, now).await?;
+        let found = self.table.get_tallies(PARTITION, CHECKPOINT, consistency, now).await?;
         let state = found.as_ref().and_then(|it| it.note(STATE));
         let checkpoint = state.map(serde_json::from_str).transpose();
         let checkpoint = checkpoint.map_err(|error| {
@@ -189,19 +220,22 @@ impl CallSums {
         Ok(checkpoint.unwrap_or_else(|| Checkpoint::first(now_ms)))
     }
 
-    async fn read_open(&self, now_ms: u64) -> Result<Open, StoreError> {
-        let checkpoint = self.load(now_ms).await?;
+    async fn read_open(&self, consistency: Consistency, now_ms: u64) -> Result<Open, StoreError> {
+        let checkpoint = self.load(consistency, now_ms).await?;
         let (end, settled) = (Cursor::moment(now_ms + 1), Cursor::moment(self.settled(now_ms)));
         // Not stored: what is younger than the lag may still get rows in front of it.
-        let mut open = Open { checkpoint, tail: vec![], settled_rows: 0 };
+        let failures = LatestFailures::default();
+        let mut open = Open { checkpoint, tail: vec![], failures, settled_rows: 0 };
         let mut after = open.checkpoint.through();
         let mut hour = after.hour();
         while hour <= end.hour() {
             let mut sums = Sums::default();
             loop {
-                let (rows, more) = self.log.rows_after(hour, &after, &end, now_ms).await?;
+                let places = (&after, &end);
+                let (rows, more) = self.log.rows_between(hour, places, consistency, now_ms).await?;
                 for (cursor, row) in rows {
                     sums.add(&row);
+                    open.failures.note(&row);
                     open.settled_rows += usize::from(cursor < settled);
                     after = cursor;
                 }
@@ -220,15 +254,21 @@ impl CallSums {
 
     /// Makes one move. False when there was nothing to do.
     async fn move_on(&self, now_ms: u64) -> Result<bool, StoreError> {
-        let before = self.load(now_ms).await?;
+        // An old checkpoint would make the compare-and-set fail, or count its rows twice.
+        let before = self.load(Consistency::Strong, now_ms).await?;
 
         let mut after = before.clone();
+        let first = before.first_open_hour();
+        after.figures_since.get_or_insert_with(|| first.to_string());
         self.sum_rows(&mut after, now_ms).await?;
         let is_anything_final = self.finish_hours(&mut after, now_ms).await?;
         // The first move is made even without rows, so that the start of the log does not move with
         // the clock.
         if before.version != 0 && before.through == after.through && !is_anything_final {
             return Ok(false);
+        }
+        if before.failures.is_none() {
+            self.look_for_failures(&mut after, now_ms).await?;
         }
         after.version += 1;
         // Last: hours are in their own rows by then, and a process that dies before this repeats
@@ -237,19 +277,40 @@ impl CallSums {
         Ok(true)
     }
 
+    /// Adds failures that were summed by an earlier version, which did not keep them.
+    async fn look_for_failures(
+        &self,
+        checkpoint: &mut Checkpoint,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let filter = CallFilter {
+            since: Some(now_ms.saturating_sub(FAILURES_SINCE_MS)),
+            outcome: Some(OutcomeFilter::Failed),
+            ..CallFilter::default()
+        };
+        let found = self.log.list(&filter, None, LATEST_FAILURES, now_ms).await?;
+        let failures = checkpoint.failures.get_or_insert_default();
+        found.rows.iter().for_each(|row| failures.note(row));
+        Ok(())
+    }
+
     /// Adds rows after the checkpoint that are older than the lag.
     async fn sum_rows(&self, checkpoint: &mut Checkpoint, now_ms: u64) -> Result<(), StoreError> {
         let end = Cursor::moment(self.settled(now_ms));
         let mut through = checkpoint.through();
+        let mut failures = checkpoint.failures.take().unwrap_or_default();
         let mut left = MAX_ROWS_OF_MOVE;
         let mut hour = through.hour();
         while hour <= end.hour() && 0 < left {
             let mut sums = Sums::default();
             let more = loop {
-                let (rows, more) = self.log.rows_after(hour, &through, &end, now_ms).await?;
+                let places = (&through, &end);
+                let (rows, more) =
+                    self.log.rows_between(hour, places, Consistency::Strong, now_ms).await?;
                 left = left.saturating_sub(rows.len());
                 for (cursor, row) in rows {
                     sums.add(&row);
+                    failures.note(&row);
                     through = cursor;
                 }
                 if !more || left == 0 {
@@ -271,6 +332,7 @@ impl CallSums {
             }
         }
         checkpoint.through = through.to_string();
+        checkpoint.failures = Some(failures);
         Ok(())
     }
 
@@ -289,7 +351,9 @@ impl CallSums {
                 break;
             }
             // Summed anew, since rows that were written late lie before the checkpoint.
-            let fresh = self.sum_hour(hour, now_ms).await?;
+            let (fresh, failures) = self.sum_hour(hour, now_ms).await?;
+            let latest = checkpoint.failures.get_or_insert_default();
+            failures.rows().iter().for_each(|row| latest.note(row));
             // Rows that expired sooner than an hour later were counted all the same.
             let sums = if fresh.count() < first.count() { first.clone() } else { fresh };
             checkpoint.late += sums.count() - first.count();
@@ -302,18 +366,25 @@ impl CallSums {
         Ok(is_any)
     }
 
-    /// Sums all rows of an hour.
-    async fn sum_hour(&self, hour: Hour, now_ms: u64) -> Result<Sums, StoreError> {
-        let mut sums = Sums::default();
+    /// Sums all rows of an hour, and gives its latest failures.
+    async fn sum_hour(
+        &self,
+        hour: Hour,
+        now_ms: u64,
+    ) -> Result<(Sums, LatestFailures), StoreError> {
+        let (mut sums, mut failures) = (Sums::default(), LatestFailures::default());
         let (mut after, end) = (Cursor::moment(hour.start()), Cursor::moment(hour.end()));
         loop {
-            let (rows, more) = self.log.rows_after(hour, &after, &end, now_ms).await?;
+            let places = (&after, &end);
+            let (rows, more) =
+                self.log.rows_between(hour, places, Consistency::Strong, now_ms).await?;
             for (cursor, row) in rows {
                 sums.add(&row);
+                failures.note(&row);
                 after = cursor;
             }
             if !more {
-                return Ok(sums);
+                return Ok((sums, failures));
             }
         }
     }
