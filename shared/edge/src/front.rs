@@ -12,7 +12,9 @@ use std::{
 use admin::{Admin, Operator};
 use canonical::{Error, ErrorKind, ErrorWords, Result};
 use futures_util::FutureExt;
-use gateway::{Admitted, AttemptWatch, CallLimits, Clock, Gateway, MemoryBudget, Snapshot};
+use gateway::{
+    Admitted, AttemptWatch, CallLimits, Clock, Gateway, InFlight, MemoryBudget, Snapshot,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use storage::Secret;
 use subtle::ConstantTimeEq;
@@ -25,7 +27,6 @@ use crate::{
     body::{Body, empty},
     cors,
     endpoint::{Access, Endpoint, Handler, HandlerFuture},
-    in_flight::InFlight,
     limits,
     log_limiter::LogLimiter,
     metrics, model_call, pages,
