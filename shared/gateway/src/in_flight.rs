@@ -1,4 +1,4 @@
-//! Calls and streams of this process that have not ended, and the providers that they wait for.
+//! Calls and streams of this process that have not ended, and the providers of their attempts.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-/// The format of a call and the provider that was asked last; empty before any was.
+/// The format of a call and the provider of its latest attempt; empty before the first.
 type Labels = (&'static str, String);
 
 /// How many calls and streams are in flight.
@@ -52,8 +52,8 @@ impl InFlight {
         CallInFlight { place: CallPlace(Some(Arc::new(place))), is_stream }
     }
 
-    /// How many calls to models are in flight, by their format and the provider that was asked last,
-    /// which is empty before any was.
+    /// How many calls to models are in flight, by their format and the provider of their latest
+    /// attempt, which is empty before the first.
     pub fn calls(&self) -> BTreeMap<(&'static str, String), u64> {
         self.0.change(|calls| calls.clone())
     }
@@ -78,8 +78,8 @@ impl CallInFlight {
 }
 
 impl CallPlace {
-    /// Notes that a provider is asked.
-    pub(crate) fn ask(&self, provider: &str) {
+    /// Notes an attempt at a provider.
+    pub(crate) fn attempt(&self, provider: &str) {
         self.replace(|labels| Some((labels.0, provider.to_owned())));
     }
 
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_counts_at_the_provider_that_was_asked_last_until_it_ends() {
+    fn a_call_counts_at_the_provider_of_its_latest_attempt_until_it_ends() {
         let in_flight = InFlight::default();
         let counted = || {
             let calls = in_flight.calls().into_iter();
@@ -129,15 +129,15 @@ mod tests {
         let other = in_flight.begin("openai_chat", false);
         assert_eq!((counted(), in_flight.streams()), (vec![" 2".to_owned()], 1));
         let place = one.place();
-        place.ask("first");
-        place.ask("second");
+        place.attempt("first");
+        place.attempt("second");
         assert_eq!(counted(), [" 1", "first 0", "second 1"]);
         drop(one);
         // The attempt is told of the end only later.
-        place.ask("first");
+        place.attempt("first");
         assert_eq!(counted(), [" 1", "first 0", "second 0"]);
         drop(other);
         assert_eq!((counted()[0].as_str(), in_flight.streams()), (" 0", 0));
-        CallPlace::default().ask("first");
+        CallPlace::default().attempt("first");
     }
 }

@@ -99,7 +99,7 @@ impl Sender {
             Err(error) => return Sent::PassedOver(error),
         };
 
-        self.place.ask(&attempt.target().provider);
+        self.place.attempt(&attempt.target().provider);
         let snapshot = &self.snapshot;
         let traceparent = self.traceparent(&attempt);
         let request = UpstreamRequest {

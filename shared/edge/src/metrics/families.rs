@@ -35,7 +35,7 @@ pub(super) struct Reading {
     pub(super) budgets: BTreeMap<String, f64>,
     /// How many tenants made calls in the current hour.
     pub(super) active_tenants: usize,
-    /// Calls of this process that have not ended, by format and the provider that was asked last.
+    /// Calls of this process that have not ended, by format and the provider of their latest attempt.
     pub(super) in_flight: BTreeMap<(&'static str, String), u64>,
     /// Streams of this process that have not ended.
     pub(super) streams: u64,
@@ -375,7 +375,7 @@ fn of_seed_d(reading: &Reading) -> Vec<Family> {
         counter("proxy_errors", "Calls that failed, by the code of the failure.", added(errors)),
         gauge(
             "proxy_active_requests",
-            "Calls in flight, of this process, by the provider that was asked last.",
+            "Calls in flight, of this process, by the provider of their latest attempt.",
             reading.in_flight.iter().map(active_requests).collect(),
         ),
     ]
