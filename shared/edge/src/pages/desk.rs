@@ -10,8 +10,8 @@ use std::{
 };
 
 use admin::{
-    Admin, AdminResult, ApiBody, ApiRequest, MAX_PAGE_ITEMS, Operation, Operator, PageRequest,
-    Problem, ProblemKind, TenantView,
+    Admin, AdminResult, ApiBody, ApiRequest, Operation, Operator, Problem, ProblemKind, TenantList,
+    TenantView,
 };
 use bytes::Bytes;
 use gateway::Clock;
@@ -32,9 +32,6 @@ use crate::{
     request::Arrival,
 };
 
-/// How many pages of tenants are read at most for one page: 2,000 tenants.
-const MAX_TENANT_PAGES: usize = 20;
-
 /// What a page needs of its request.
 pub(super) struct Desk {
     pub(super) app: Arc<App>,
@@ -45,7 +42,7 @@ pub(super) struct Desk {
     pub(super) parameters: Vec<String>,
     pub(super) query: Form,
     /// The tenants, once they have been read for this request.
-    pub(super) tenants: OnceCell<KnownTenants>,
+    pub(super) tenants: OnceCell<TenantList>,
     /// The form that was sent.
     pub(super) form: Form,
     /// The body as it came.
@@ -57,13 +54,6 @@ pub(super) struct Desk {
     pub(super) base: String,
     /// Whether browsers reach the gateway over HTTPS.
     pub(super) is_secure: bool,
-}
-
-/// The tenants that pages of the whole gateway show.
-pub(super) struct KnownTenants {
-    views: Vec<TenantView>,
-    /// Whether there are no others.
-    are_all: bool,
 }
 
 impl Desk {
@@ -124,37 +114,23 @@ impl Desk {
 
     /// The tenants, as many as pages of the whole gateway show.
     pub(super) async fn tenants(&self) -> AdminResult<&[TenantView]> {
-        Ok(&self.known_tenants().await?.views)
+        Ok(&self.first_tenants().await?.tenants)
     }
 
     /// Whether the tenants that pages show are all of them.
     pub(super) async fn has_all_tenants(&self) -> AdminResult<bool> {
-        Ok(self.known_tenants().await?.are_all)
-    }
-
-    /// Reads the tenants once for one request, since each read costs.
-    async fn known_tenants(&self) -> AdminResult<&KnownTenants> {
-        self.tenants.get_or_try_init(|| self.read_tenants()).await
-    }
-
-    async fn read_tenants(&self) -> AdminResult<KnownTenants> {
-        let mut page = PageRequest { limit: MAX_PAGE_ITEMS, ..PageRequest::default() };
-        let mut views = vec![];
-        for _ in 0..MAX_TENANT_PAGES {
-            let list = self.admin()?.list_tenants(&page, self.clock()).await?;
-            views.extend(list.tenants);
-            page.cursor = list.cursor;
-            if page.cursor.is_none() {
-                break;
-            }
-        }
-        Ok(KnownTenants { views, are_all: page.cursor.is_none() })
+        Ok(self.first_tenants().await?.cursor.is_none())
     }
 
     /// The names of tenants by their ids.
     pub(super) async fn names(&self) -> AdminResult<BTreeMap<String, String>> {
-        let tenants = self.tenants().await?.iter().map(|view| &view.tenant);
-        Ok(tenants.map(|it| (it.id.clone(), it.settings.name.clone())).collect())
+        Ok(self.first_tenants().await?.names())
+    }
+
+    /// Reads the tenants once for one request, since each read costs.
+    async fn first_tenants(&self) -> AdminResult<&TenantList> {
+        let read = || async { self.admin()?.first_tenants(self.clock()).await };
+        self.tenants.get_or_try_init(read).await
     }
 
     /// The names that clients may use as a model: routes and models.

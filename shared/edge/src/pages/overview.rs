@@ -196,7 +196,7 @@ async fn failures(desk: &Desk, view: &SumsView) -> AdminResult<Vec<Failure>> {
         Some(calls) => calls,
         // An earlier version has summed the log, and kept none.
         None => {
-            let filter = Filter { only: vec![Only::Failed], ..requests::filter_of(desk) };
+            let filter = Filter { only: vec![Only::Failed], ..requests::filter_of(desk, &names) };
             requests::read(desk, &filter, LATEST_FAILURES).await?.calls
         }
     };
