@@ -9,6 +9,7 @@ mod lambda;
 mod load;
 mod pages;
 mod process;
+mod profile;
 mod provider;
 #[path = "../../shared/testkit/deployed/records.rs"]
 mod records;
@@ -23,6 +24,11 @@ async fn main() -> io::Result<()> {
     let only: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|it| it == name);
     let mut out = io::stdout();
+    if let [name, at_once] = only.as_slice()
+        && name == "profile"
+    {
+        return profile::run(at_once, &mut out).await;
+    }
     if wanted("server") {
         server::measure(&mut out).await?;
     }

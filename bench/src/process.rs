@@ -36,6 +36,11 @@ impl Process {
         Err(io::Error::other("a program does not listen"))
     }
 
+    /// The number that the system gave it.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Processor time so far, over all threads.
     pub(crate) fn cpu(&self) -> io::Result<Duration> {
         let mut sum = 0;

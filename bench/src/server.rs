@@ -119,7 +119,8 @@ fn configuration(provider: &Provider, what: &str) -> String {
     )
 }
 
-async fn ours(provider: &Provider, what: &str) -> io::Result<Process> {
+/// The gateway before this provider.
+pub(crate) async fn ours(provider: &Provider, what: &str) -> io::Result<Process> {
     configured(what, &configuration(provider, what))
 }
 

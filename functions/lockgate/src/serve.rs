@@ -88,7 +88,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     check_addresses(&found, address)?;
     let stores = sqlite::open_with(&options.data, options.data_sync.into())
         .map_err(|error| Failure::data_file(&error))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 
     let aws = runtime.block_on(account::find_for(&config, &environment))?;
     let parameters = aws.as_ref().map(Parameters::new);

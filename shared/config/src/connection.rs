@@ -22,7 +22,7 @@ pub(super) const POOL: Keys = Keys {
             "max_idle_per_host",
             Takes::Whole(0, 100000),
             "no limit",
-            "how many unused connections are kept for each host; 0 keeps none",
+            "how many unused connections each worker keeps for each host; 0 keeps none",
         ),
     ],
 };

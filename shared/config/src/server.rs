@@ -12,6 +12,12 @@ pub(super) const SERVER: Keys = Keys {
     of: "server",
     keys: &[
         Key::new(
+            "workers",
+            Takes::Whole(1, 1024),
+            "one for each core",
+            "threads that serve connections. A connection stays on its thread, with the connections to providers that its calls use",
+        ),
+        Key::new(
             "max_connections",
             Takes::Whole(1, 1000000),
             "4096, and never more than half of the process's descriptors",
@@ -74,6 +80,8 @@ const MAX_BYTES: u64 = 1 << 40;
 /// The bounds within which the server serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
+    /// How many threads serve connections; none stands for one for each core.
+    pub workers: Option<u32>,
     /// How many connections may be open in all.
     pub max_connections: u32,
     /// How many connections one address may have open.
@@ -99,6 +107,7 @@ pub struct ServerLimits {
 impl Default for ServerLimits {
     fn default() -> Self {
         Self {
+            workers: None,
             max_connections: 4096,
             max_connections_per_address: 1024,
             max_memory_bytes: 256 * 1024 * 1024,
@@ -120,6 +129,7 @@ pub(super) fn server(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<ServerL
     let count = |reader: &mut Reader<'_>, key: &str, default| {
         reader.small_count(fields, key).unwrap_or(default)
     };
+    let workers = reader.small_count(fields, "workers");
     let max_connections = count(reader, "max_connections", defaults.max_connections);
     let max_connections_per_address =
         count(reader, "max_connections_per_address", defaults.max_connections_per_address);
@@ -131,6 +141,7 @@ pub(super) fn server(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<ServerL
         reader.optional(fields, key, Reader::time_limit).unwrap_or(default)
     };
     Some(ServerLimits {
+        workers,
         max_connections,
         max_connections_per_address,
         max_memory_bytes,

@@ -118,6 +118,7 @@ fn cors(origins: &[String]) -> Written {
 fn server(it: &ServerLimits) -> Written {
     let defaults = ServerLimits::default();
     let mut map = Map::default();
+    map.some("workers", it.workers.as_ref().map(bare));
     let mut number = |key, value: u64, default| map.unless(key, value == default, bare(&value));
     let connections = (it.max_connections.into(), defaults.max_connections.into());
     number("max_connections", connections.0, connections.1);

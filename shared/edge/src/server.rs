@@ -7,6 +7,7 @@ mod connection;
 mod connections;
 mod socket;
 mod tls;
+mod workers;
 
 use std::{
     convert::Infallible,
@@ -45,6 +46,7 @@ use self::{
     connection::TakenBody,
     connections::{Connections, Listed},
     socket::{ClientSocket, Version, has_left},
+    workers::Workers,
 };
 use crate::{
     body::boxed,
@@ -166,16 +168,14 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let mut signals = StopSignals::listen()?;
     ready(listener.local_addr()?);
     let front = Front::new(app.clone(), ENDPOINTS);
-    let acceptor = Acceptor {
-        connections: Arc::new(Connections::new(limits.clone())),
-        front,
-        tls,
-        refused: LogLimiter::default(),
-    };
+    let acceptor = Acceptor::new(limits.clone(), front, tls)?;
     // A second signal means that somebody waits; records may then be lost.
-    if acceptor.serve(listener, stopper, &mut signals, limits.drain_timeout).await == End::Drained {
+    let end = acceptor.serve(listener, stopper, &mut signals, limits.drain_timeout).await;
+    if end == End::Drained {
         finish(&app, signals, limits.shutdown_timeout).await;
     }
+    // Not before: what calls left behind is done by the threads that served them.
+    acceptor.workers.stop(END_TIMEOUT);
     Ok(())
 }
 
@@ -233,12 +233,19 @@ struct Acceptor {
     front: Front,
     /// Set where the server serves HTTPS.
     tls: Option<TlsAcceptor>,
+    workers: Workers,
     refused: LogLimiter,
 }
 
 impl Acceptor {
+    fn new(limits: ServerLimits, front: Front, tls: Option<TlsAcceptor>) -> io::Result<Self> {
+        let workers = Workers::start(limits.workers)?;
+        let connections = Arc::new(Connections::new(limits));
+        Ok(Self { connections, front, tls, workers, refused: LogLimiter::default() })
+    }
+
     async fn serve(
-        self,
+        &self,
         listener: TcpListener,
         stopper: Stopper,
         signals: &mut StopSignals,
@@ -313,7 +320,14 @@ impl Acceptor {
     }
 
     fn attend(&self, socket: TcpStream, peer: SocketAddr) {
-        let socket = Arc::new(socket);
+        let Some(place) = self.workers.place() else { return };
+        let socket = match socket.into_std().and_then(|socket| place.adopt(socket)) {
+            Ok(socket) => Arc::new(socket),
+            Err(error) => {
+                tracing::debug!(%error, "a connection broke");
+                return;
+            }
+        };
         let watched = socket.clone();
         let Some(listed) = self.connections.admit(peer.ip(), move || has_left(&watched)) else {
             if let Some(times) = self.refused.count(now_ms()) {
@@ -321,7 +335,7 @@ impl Acceptor {
             }
             return;
         };
-        tokio::spawn(attend(socket, listed, self.tls.clone(), self.front.clone()));
+        place.spawn(attend(socket, listed, self.tls.clone(), self.front.clone()));
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{endpoint::HandlerFuture, front::Exchange, response};
 pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
         let (tenant, clock) = (exchange.tenant()?.clone(), exchange.arrival.clock);
+        exchange.app.gateway.records_written().await;
 
         let period = Period::containing(clock.now() / 1000, tenant.settings.budget.period);
         let ledger = exchange.app.gateway.ledger_usage(&tenant, clock).await;

@@ -18,6 +18,8 @@ use crate::Configuration;
 
 /// How long the end of a call waits for the work behind it.
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a reader of the request log waits for calls that ended before.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The waits between the attempts at a write behind a call, while the store fails.
 const RETRY_DELAYS: [Duration; 4] = [

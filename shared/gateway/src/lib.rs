@@ -290,6 +290,12 @@ impl Gateway {
         Ok((plan, outlook))
     }
 
+    /// Waits until the calls that have ended are in the request log, so that who reads it next sees
+    /// them. A store that is slow is not waited for: those calls then show later.
+    pub async fn records_written(&self) {
+        drop(tokio::time::timeout(background::READ_TIMEOUT, self.records.written()).await);
+    }
+
     /// Waits for what runs behind calls: records, a refresh, cooldowns to publish. Bounded in time.
     pub async fn drain(&self) {
         self.drain_within(background::DRAIN_TIMEOUT).await;

@@ -9,17 +9,22 @@ use std::{
 };
 
 use telemetry::{CallRecord, RecordOutlet, RecordSink};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// How many finished records may wait for the sinks. What comes on top is lost, and counted.
 const MAX_QUEUED_RECORDS: usize = 8_192;
 /// How many records the sinks take at once.
-const MAX_BATCH: usize = 256;
+const MAX_BATCH: usize = 1_024;
+/// How long the first record of a batch waits for others: a write to a store costs more than many
+/// records, and nobody waits for one. In Lambda each call drains the queue, which does not wait.
+const GATHERING: Duration = Duration::from_millis(25);
 
 /// Finished records on their way to the sinks.
 #[derive(Debug)]
 pub(crate) struct RecordQueue {
     sender: mpsc::Sender<Entry>,
+    /// Ends the wait for further records.
+    hurry: Arc<Notify>,
     lost: AtomicU64,
 }
 
@@ -38,8 +43,9 @@ impl RecordQueue {
 
     fn with_capacity(sinks: Vec<Arc<dyn RecordSink>>, capacity: usize) -> Arc<Self> {
         let (sender, receiver) = mpsc::channel(capacity);
-        tokio::spawn(write_all(receiver, sinks));
-        Arc::new(Self { sender, lost: AtomicU64::new(0) })
+        let hurry = Arc::new(Notify::new());
+        tokio::spawn(write_all(receiver, sinks, Arc::clone(&hurry)));
+        Arc::new(Self { sender, hurry, lost: AtomicU64::new(0) })
     }
 
     /// How many records were lost because the sinks were too slow.
@@ -49,15 +55,18 @@ impl RecordQueue {
 
     /// Waits until every record that was submitted so far is written, within a time.
     pub(crate) async fn drain(&self, within: Duration) {
-        let (drained, is_drained) = oneshot::channel();
-        let written = async {
-            if self.sender.send(Entry::Drain(drained)).await.is_ok() {
-                // The sender is dropped when its turn comes.
-                drop(is_drained.await);
-            }
-        };
-        if tokio::time::timeout(within, written).await.is_err() {
+        if tokio::time::timeout(within, self.written()).await.is_err() {
             tracing::warn!("records were not written within {within:?}");
+        }
+    }
+
+    /// Waits until every record that was submitted so far is written.
+    pub(crate) async fn written(&self) {
+        let (drained, is_drained) = oneshot::channel();
+        if self.sender.send(Entry::Drain(drained)).await.is_ok() {
+            self.hurry.notify_one();
+            // The sender is dropped when its turn comes.
+            drop(is_drained.await);
         }
     }
 }
@@ -74,9 +83,24 @@ impl RecordOutlet for RecordQueue {
     }
 }
 
-async fn write_all(mut receiver: mpsc::Receiver<Entry>, sinks: Vec<Arc<dyn RecordSink>>) {
+async fn write_all(
+    mut receiver: mpsc::Receiver<Entry>,
+    sinks: Vec<Arc<dyn RecordSink>>,
+    hurry: Arc<Notify>,
+) {
     let (mut batch, mut records, mut drained) = (vec![], vec![], vec![]);
-    while 0 < receiver.recv_many(&mut batch, MAX_BATCH).await {
+    while let Some(first) = receiver.recv().await {
+        batch.push(first);
+        if receiver.len() < MAX_BATCH {
+            // A drain that came before this leaves its notice.
+            drop(tokio::time::timeout(GATHERING, hurry.notified()).await);
+        }
+        while batch.len() < MAX_BATCH
+            && let Ok(next) = receiver.try_recv()
+        {
+            batch.push(next);
+        }
+
         for entry in batch.drain(..) {
             match entry {
                 Entry::Record(record) => records.push(record),

@@ -1,4 +1,4 @@
-//! One reqwest client, and the rule by which a request is sent a second time.
+//! One reqwest client for each thread, and the rule by which a request is sent a second time.
 //!
 //! Nothing is followed, stored or retried behind our back: no redirects, no cookies, no
 //! environment.
@@ -19,6 +19,7 @@ use config::PoolOptions;
 use http::{HeaderMap, Method};
 use reqwest::{Url, redirect};
 use storage::Secret;
+use thread_local::ThreadLocal;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
@@ -45,7 +46,11 @@ pub(crate) struct Connections(Arc<Inner>);
 
 struct Inner {
     transport: Transport,
-    client: reqwest::Client,
+    /// TLS as all clients have it.
+    tls: rustls::ClientConfig,
+    /// A client for each thread, built when it is first needed: the runtime of a thread moves the
+    /// bytes of the connections that were opened on it.
+    clients: ThreadLocal<reqwest::Client>,
     /// A client that keeps no connections, built when it is first needed.
     fresh: OnceLock<reqwest::Client>,
 }
@@ -126,8 +131,12 @@ impl HttpRequest<'_> {
 impl Connections {
     /// Prepares a pool without any connection yet.
     pub(crate) fn new(transport: Transport) -> Result<Self> {
-        let client = transport.client(transport.pool.max_idle_per_host.unwrap_or(usize::MAX))?;
-        Ok(Self(Arc::new(Inner { transport, client, fresh: OnceLock::new() })))
+        let tls = transport.tls()?;
+        let (clients, fresh) = (ThreadLocal::new(), OnceLock::new());
+        let connections = Self(Arc::new(Inner { transport, tls, clients, fresh }));
+        // A proxy that cannot be used is told now, and not by the first call.
+        connections.client()?;
+        Ok(connections)
     }
 
     /// How the connections are made.
@@ -144,7 +153,7 @@ impl Connections {
         request: HttpRequest<'_>,
     ) -> Result<http::Response<reqwest::Body>> {
         let sent_at = Instant::now();
-        let (opened, outcome) = send_once(&self.0.client, request.build()).await;
+        let (opened, outcome) = send_once(self.client()?, request.build()).await;
         let outcome = match outcome {
             // On a connection that was opened for it, the request may have been read before the
             // connection broke.
@@ -182,7 +191,7 @@ impl Connections {
                 .caused_by(error.without_url())
         })?;
         // Never twice: nothing says that the request may be repeated.
-        let (_, outcome) = send_once(&self.0.client, request).await;
+        let (_, outcome) = send_once(self.client()?, request).await;
         outcome.map(Into::into).map_err(|error| self.unreachable(error))
     }
 
@@ -194,8 +203,15 @@ impl Connections {
     ) -> Result<http::Response<reqwest::Body>> {
         let mut request = reqwest::Request::new(Method::GET, url);
         request.headers_mut().clone_from(headers);
-        let (_, outcome) = send_once(&self.0.client, request).await;
+        let (_, outcome) = send_once(self.client()?, request).await;
         outcome.map(Into::into).map_err(|error| self.unreachable(error))
+    }
+
+    /// The client of this thread.
+    fn client(&self) -> Result<&reqwest::Client> {
+        let Inner { transport, tls, clients, .. } = &*self.0;
+        let most = transport.pool.max_idle_per_host.unwrap_or(usize::MAX);
+        clients.get_or_try(|| transport.client(tls.clone(), most))
     }
 
     fn fresh(&self) -> Result<&reqwest::Client> {
@@ -203,7 +219,7 @@ impl Connections {
             return Ok(client);
         }
         // Built twice at worst, where two calls need it at once; the second one is dropped.
-        let client = self.0.transport.client(0)?;
+        let client = self.0.transport.client(self.0.tls.clone(), 0)?;
         Ok(self.0.fresh.get_or_init(|| client))
     }
 
@@ -266,12 +282,18 @@ fn has_crossed_the_end(error: &reqwest::Error, after: Duration) -> bool {
 }
 
 impl Transport {
-    fn client(&self, max_idle_per_host: usize) -> Result<reqwest::Client> {
-        let tls =
-            tls::client_config(self.ca_file.as_deref(), &["h2", "http/1.1"]).map_err(|cause| {
-                let message = "has a `ca_file` that cannot be used";
-                Error::new(ErrorKind::ProviderAccess, message).caused_by(cause)
-            })?;
+    fn tls(&self) -> Result<rustls::ClientConfig> {
+        tls::client_config(self.ca_file.as_deref(), &["h2", "http/1.1"]).map_err(|cause| {
+            let message = "has a `ca_file` that cannot be used";
+            Error::new(ErrorKind::ProviderAccess, message).caused_by(cause)
+        })
+    }
+
+    fn client(
+        &self,
+        tls: rustls::ClientConfig,
+        max_idle_per_host: usize,
+    ) -> Result<reqwest::Client> {
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(USER_AGENT)

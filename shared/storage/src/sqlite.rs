@@ -168,6 +168,7 @@ impl File {
             connection: connections.writer,
             queue: Arc::clone(&file.writes),
             latest: Arc::clone(&file.latest),
+            cleaned: 0,
             path: path.to_owned(),
         };
         // Threads of their own: SQLite blocks, and the runtime's blocking threads also resolve

@@ -285,6 +285,18 @@ impl Lockgate {
         all.expect("the process runs").count()
     }
 
+    /// The names of its threads.
+    ///
+    /// # Panics
+    ///
+    /// When the process has ended.
+    pub fn threads(&self) -> Vec<String> {
+        let all = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the process runs");
+        // A thread may end before its name is read.
+        let names = all.flatten().map(|it| fs::read_to_string(it.path().join("comm")));
+        names.flatten().map(|it| it.trim_end().to_owned()).collect()
+    }
+
     /// Kills it, as when its machine fails.
     ///
     /// # Panics

@@ -106,6 +106,17 @@ async fn a_client_that_reads_nothing_is_disconnected() {
 }
 
 #[tokio::test]
+async fn as_many_workers_serve_as_are_configured() {
+    let first = provider().await;
+    for count in [1, 3] {
+        let gateway = gateway_for(&first, &format!("server: {{ workers: {count} }}")).await;
+        assert_eq!(ask(&gateway, &hello("first/m")).await.status, 200);
+        let threads = gateway.threads();
+        assert_eq!(threads.iter().filter(|it| it.starts_with("worker-")).count(), count);
+    }
+}
+
+#[tokio::test]
 async fn the_most_idle_connection_is_closed_at_the_limit() {
     for limit in ["max_connections: 2", "max_connections_per_address: 2"] {
         let first = provider().await;

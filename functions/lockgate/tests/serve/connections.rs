@@ -161,7 +161,8 @@ async fn a_silent_handshake_ends_with_the_connect_timeout() {
 /// How many connections five calls take with these options.
 async fn connections_of_five_calls(pool: &str, pause: Duration) -> usize {
     let (_fake, front, proxy) = hidden_provider().await;
-    let top = format!("proxy: http://{}\n{pool}", proxy.address());
+    // One worker, since each has connections of its own.
+    let top = format!("proxy: http://{}\nserver: {{ workers: 1 }}\n{pool}", proxy.address());
     let gateway = gateway("https://provider.test", &front, &top, "").await;
     for _ in 0..5 {
         assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
@@ -227,7 +228,9 @@ fn serve_one(mut socket: TcpStream, second: Second, read: &AtomicUsize) {
 async fn a_request_on_a_closed_pooled_connection_is_sent_again() {
     for second in [Second::Reset, Second::End] {
         let (url, read) = provider_that_closes(second);
-        let gateway = program().config(&yaml(&[("first", &url)], "")).start().await;
+        // One, since each has connections of its own.
+        let worker = "server: { workers: 1 }";
+        let gateway = program().config(&yaml(&[("first", &url)], worker)).start().await;
         for _ in 0..3 {
             let response = ask(&gateway, &hello("first/m")).await.json().await.unwrap();
             assert_eq!(attempts_of(&response["x_gateway"]), ["first success 200"], "{response}");

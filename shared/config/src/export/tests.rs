@@ -72,6 +72,7 @@ cors:
   origins:
     - https://app.example.com
 server:
+  workers: 3
   max_connections: 2000
   max_connections_per_address: 100
   max_memory_bytes: 536870912

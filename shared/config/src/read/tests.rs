@@ -90,6 +90,7 @@ fn every_key_at_the_top_lands_in_the_document() {
     assert_eq!(fetch.hosts, ["images.example.com", "*.example.org"]);
     assert_eq!((fetch.max_bytes, fetch.timeout), (4_000_000, Duration::from_secs(5)));
     assert_eq!(it.cors.origins.as_deref(), Some(&["https://app.example.com".to_owned()][..]));
+    assert_eq!(it.server.workers, Some(3));
     assert_eq!((it.server.max_connections, it.server.max_connections_per_address), (2000, 100));
     assert_eq!((it.server.max_memory_bytes, it.server.max_body_bytes), (512 << 20, 20 << 20));
     let times = [it.server.head_timeout, it.server.body_timeout, it.server.write_timeout];

@@ -16,7 +16,7 @@ use crate::{
 const TABLES: [&str; 2] = ["config", "state"];
 
 /// How many expired rows one write removes from a table.
-const MAX_REMOVED: u32 = 1_000;
+const MAX_REMOVED: usize = 1_000;
 
 /// Makes or completes the tables.
 pub(super) fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
@@ -139,17 +139,39 @@ pub(super) fn tally(
     Ok(tallied)
 }
 
-/// Removes some of what had expired at `now`. The next writes remove the rest, so that none of
-/// them takes long.
-pub(super) fn remove_expired(connection: &Connection, now: u64) -> rusqlite::Result<()> {
+/// Begins a transaction that writes. It takes the lock now: one that begins by reading cannot wait
+/// for it later without a deadlock.
+pub(super) fn begin(connection: &Connection) -> rusqlite::Result<()> {
+    execute(connection, "BEGIN IMMEDIATE")
+}
+
+/// Ends a transaction and keeps what it did.
+pub(super) fn commit(connection: &Connection) -> rusqlite::Result<()> {
+    execute(connection, "COMMIT")
+}
+
+/// Ends a transaction and undoes what it did.
+pub(super) fn roll_back(connection: &Connection) -> rusqlite::Result<()> {
+    execute(connection, "ROLLBACK")
+}
+
+/// Runs a statement that is kept compiled.
+fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
+/// Removes some of what had expired at `now`, and tells whether that was all. Later writes remove
+/// the rest, so that none of them takes long.
+pub(super) fn remove_expired(connection: &Connection, now: u64) -> rusqlite::Result<bool> {
+    let mut is_all = true;
     for table in TABLES {
         let mut statement = connection.prepare_cached(&format!(
             "DELETE FROM {table} WHERE rowid IN
                  (SELECT rowid FROM {table} WHERE expires <= ?1 LIMIT {MAX_REMOVED})"
         ))?;
-        statement.execute([to_sql(now)])?;
+        is_all &= statement.execute([to_sql(now)])? < MAX_REMOVED;
     }
-    Ok(())
+    Ok(is_all)
 }
 
 fn lower_bound(bound: &Bound<String>) -> (&'static str, Option<&str>) {

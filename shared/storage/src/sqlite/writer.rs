@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::{
@@ -145,6 +145,8 @@ pub(super) struct Writer {
     pub(super) queue: Arc<Queue<WriteJob>>,
     /// The latest time that a reader brought along, in seconds since 1970.
     pub(super) latest: Arc<AtomicU64>,
+    /// The time up to which everything that had expired is removed, in seconds since 1970.
+    pub(super) cleaned: u64,
     pub(super) path: PathBuf,
 }
 
@@ -182,16 +184,27 @@ impl Writer {
 
     /// Makes all changes in one transaction, or none.
     fn transact(&mut self, batch: &[WriteJob]) -> rusqlite::Result<Vec<Outcome>> {
+        statements::begin(&self.connection)?;
+        let outcomes = self.apply(batch).and_then(|outcomes| {
+            statements::commit(&self.connection)?;
+            Ok(outcomes)
+        });
+        if outcomes.is_err() && !self.connection.is_autocommit() {
+            statements::roll_back(&self.connection)?;
+        }
+        outcomes
+    }
+
+    fn apply(&mut self, batch: &[WriteJob]) -> rusqlite::Result<Vec<Outcome>> {
+        let outcomes = batch.iter().map(|job| job.apply(&self.connection));
+        let outcomes = outcomes.collect::<rusqlite::Result<_>>()?;
+
+        // Within a transaction that is made anyway, so that it costs no commit of its own; and once
+        // a second at most, since it costs more than a small change.
         let now = self.latest.load(Ordering::Relaxed);
-        // Takes the lock now: a transaction that begins by reading cannot wait for it later without a
-        // deadlock.
-        let transaction =
-            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let outcomes =
-            batch.iter().map(|job| job.apply(&transaction)).collect::<rusqlite::Result<_>>()?;
-        // Within a transaction that is made anyway, so that it costs no commit of its own.
-        statements::remove_expired(&transaction, now)?;
-        transaction.commit()?;
+        if self.cleaned < now && statements::remove_expired(&self.connection, now)? {
+            self.cleaned = now;
+        }
         Ok(outcomes)
     }
 }

@@ -300,6 +300,10 @@ impl CallRow {
             },
         ];
         let mut text = self.serialized();
+        if text.len() <= MAX_VALUE_BYTES {
+            return text;
+        }
+
         let mut row = self.clone();
         for cut in cuts {
             if text.len() <= MAX_VALUE_BYTES {

@@ -34,7 +34,6 @@ const HOMES: &[(&str, &str)] = &[
     ("indicatif", "lockgate"),
     ("lambda_http", "edge"),
     ("matchit", "edge"),
-    ("memchr", "formats"),
     ("mimalloc", "edge"),
     ("opentelemetry-proto", "telemetry"),
     ("percent-encoding", "edge"),
@@ -46,6 +45,7 @@ const HOMES: &[(&str, &str)] = &[
     ("saphyr-parser", "config"),
     ("similar", "admin"),
     ("socket2", "edge"),
+    ("thread_local", "providers"),
     ("time", "config"),
     ("tokio-rustls", "edge"),
     ("tracing-subscriber", "edge"),
@@ -101,6 +101,11 @@ const SHARED: &[(&str, &[&str], &str)] = &[
         "hyper-util",
         &["storage", "providers", "edge"],
         "the connection pool for AWS; the server's loop, for edge and the scripted provider",
+    ),
+    (
+        "memchr",
+        &["formats", "providers"],
+        "every byte of a body is looked at: for the places of members, and for what was written",
     ),
     (
         "tower",
