@@ -100,13 +100,14 @@ impl Phase {
         gateway
     }
 
-    /// The status, and the code of the error within the body.
-    fn expected(self) -> (u16, &'static str) {
+    /// The status, and the codes that the error within the body may have.
+    fn expected(self) -> (u16, &'static [&'static str]) {
         match self {
-            Self::Configuration | Self::Admission => (503, "unavailable"),
-            Self::Head | Self::FirstToken => (504, "timeout"),
-            Self::Stream | Self::WhiteSpace => (200, "timeout"),
-            Self::Rescue => (200, "network"),
+            Self::Configuration | Self::Admission => (503, &["unavailable"]),
+            Self::Head | Self::FirstToken => (504, &["timeout"]),
+            Self::Stream | Self::WhiteSpace => (200, &["timeout"]),
+            // A busy machine may come to the deadline before the stream broke.
+            Self::Rescue => (200, &["network", "timeout"]),
         }
     }
 
@@ -118,9 +119,10 @@ impl Phase {
         let response = client::post_json(&gateway.url(), key, &body).await.unwrap();
         let status = response.status.as_u16();
         let text = response.text().await.unwrap();
-        let (expected, code) = self.expected();
+        let (expected, codes) = self.expected();
         assert_eq!(status, expected, "{self:?}: {text}");
-        assert!(text.contains(&format!("\"code\":\"{code}\"")), "{self:?}: {text}");
+        let has = |code: &&str| text.contains(&format!("\"code\":\"{code}\""));
+        assert!(codes.iter().any(has), "{self:?}: {text}");
         assert!(!text.contains("[DONE]"), "{self:?}: {text}");
         gateway.is_well();
     }

@@ -9,8 +9,10 @@ use testkit::openai;
 use testkit::provider::{FakeProvider, ScriptedResponse, Step};
 
 use crate::admin::{USERS, ask as administer, basic};
+use crate::client_faults::until;
 use crate::metrics::{METRICS, scrape, sum};
 use crate::request_log::kept;
+use crate::store_faults::rows_of;
 use crate::support::{BOTH, hello, send, serve, yaml};
 
 const KEY: &str = "key-of-search";
@@ -70,6 +72,8 @@ async fn mixed_run(gateway: &Lockgate) {
         let answer = post(gateway, &again).await;
         assert_eq!((answer.status.as_u16(), answer.header("x-gateway-cache")), (200, cache));
         answer.text().await.unwrap();
+        // It is kept behind the call that made it.
+        until(|| 0 < rows_of(&gateway.folder().join("lockgate.db"), "cache#")).await;
     }
     post(gateway, &question("second/large", true)).await.until("[DONE]").await.unwrap();
     assert_eq!(status(post(gateway, &question("both", false)).await), 200);

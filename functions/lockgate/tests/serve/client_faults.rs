@@ -103,7 +103,7 @@ async fn slow_readers_do_not_fill_memory() {
 }
 
 /// Waits until something holds.
-async fn until(holds: impl Fn() -> bool) {
+pub(crate) async fn until(holds: impl Fn() -> bool) {
     for _ in 0..2000 {
         if holds() {
             return;

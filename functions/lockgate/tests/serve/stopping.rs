@@ -8,7 +8,7 @@ use testkit::lockgate::Lockgate;
 use testkit::openai;
 use testkit::provider::{FakeProvider, Latch, Outcome, ScriptedResponse, Step};
 
-use crate::store_faults::{lock, rows_of_calls};
+use crate::store_faults::{lock, rows_of};
 use crate::support::{
     KEY, ask, gateway_for, gateway_for_both, hello, hello_streamed, provider, text_in,
 };
@@ -237,7 +237,7 @@ async fn records_are_written_within_the_shutdown_timeout() {
     let (gateway, lock) = stop_with_a_locked_file("20s").await;
     drop(lock);
     let folder = gateway.left_behind().await;
-    assert_eq!(rows_of_calls(&folder.path().join("lockgate.db")), 1);
+    assert_eq!(rows_of(&folder.path().join("lockgate.db"), "calls#"), 1);
 }
 
 #[tokio::test]

@@ -36,11 +36,11 @@ pub(crate) fn lock(data: &Path) -> Connection {
     lock
 }
 
-/// How many calls a data file has rows of.
-pub(crate) fn rows_of_calls(data: &Path) -> usize {
+/// How many rows a data file has in partitions with this beginning, such as `calls#`.
+pub(crate) fn rows_of(data: &Path, partitions: &str) -> usize {
     let file = Connection::open(data).unwrap();
-    let count = "SELECT count(*) FROM state WHERE pk LIKE 'calls#%'";
-    let rows: i64 = file.query_row(count, [], |row| row.get(0)).unwrap();
+    let count = "SELECT count(*) FROM state WHERE pk LIKE ?1 || '%'";
+    let rows: i64 = file.query_row(count, [partitions], |row| row.get(0)).unwrap();
     usize::try_from(rows).unwrap()
 }
 
@@ -202,7 +202,7 @@ async fn a_restart_under_load_loses_no_count_and_no_record() {
         answered += clients.join_all().await.into_iter().sum::<usize>();
         let (status, log) = gateway.ended().await;
         assert!(status.success(), "{log}");
-        assert_eq!(rows_of_calls(&data), answered, "{log}");
+        assert_eq!(rows_of(&data, "calls#"), answered, "{log}");
     }
 
     let gateway = limited(&first, &data).await;
