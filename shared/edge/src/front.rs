@@ -12,9 +12,7 @@ use std::{
 use admin::{Admin, Operator};
 use canonical::{Error, ErrorKind, ErrorWords, Result};
 use futures_util::FutureExt;
-use gateway::{
-    Admitted, AttemptWatch, CallLimits, Clock, Gateway, InFlight, MemoryBudget, Snapshot,
-};
+use gateway::{Admitted, AttemptWatch, CallLimits, Clock, Gateway, MemoryBudget, Snapshot};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use storage::Secret;
 use subtle::ConstantTimeEq;
@@ -62,7 +60,7 @@ pub(crate) struct App {
     /// What is kept of calls.
     pub(crate) records: Records,
     /// Calls that have not ended.
-    pub(crate) in_flight: InFlight,
+    pub(crate) in_flight: gateway::InFlight,
     /// How large a request's body may be, and how long it may be silent.
     pub(crate) body_limits: BodyLimits,
     /// The memory for bodies and buffers in flight.

@@ -89,7 +89,7 @@ impl CallSums {
 
     /// Sums over everything up to now.
     pub async fn totals(&self, now_ms: u64) -> Result<Totals, StoreError> {
-        let open = self.open(Consistency::Strong, now_ms).await?;
+        let open = self.open(now_ms).await?;
         let mut sums = open.checkpoint.base.clone();
         for period in open.hours() {
             sums.merge(&period.sums);
@@ -119,11 +119,11 @@ impl CallSums {
     ) -> Result<Vec<PeriodSums<Day>>, StoreError> {
         // There are no transactions across reads: the checkpoint is compared before and after.
         for _ in 0..MAX_READS {
-            let open = self.open(Consistency::Strong, now_ms).await?;
+            let open = self.open(now_ms).await?;
             let names = (first.to_string(), last.to_string());
             let rows = self.rows(tenant, "d", (&names.0, &names.1), now_ms).await?;
             // An hour that was added to its day in between must not count twice.
-            if self.load(Consistency::Strong, now_ms).await?.version == open.checkpoint.version {
+            if self.load(now_ms).await?.version == open.checkpoint.version {
                 let mut hours = of_tenant(open.hours(), tenant);
                 // The day's row is written before the checkpoint moves. In between, the hour is in
                 // both.
@@ -148,7 +148,7 @@ impl CallSums {
         tenant: Option<&str>,
         now_ms: u64,
     ) -> Result<Vec<PeriodSums<Hour>>, StoreError> {
-        let open = self.open(Consistency::Strong, now_ms).await?;
+        let open = self.open(now_ms).await?;
         let mut hours = vec![];
         let names = (first.to_string(), last.to_string());
 

@@ -43,11 +43,11 @@ pub(super) struct Checkpoint {
     /// The number of moves so far.
     pub(super) version: u64,
     /// The place up to which rows are summed.
-    through: String,
+    pub(super) through: String,
     /// Everything in hours that were summed for good.
     pub(super) base: Sums,
     /// The hours since, as far as they are summed, oldest first.
-    hours: Vec<(String, Sums)>,
+    pub(super) hours: Vec<(String, Sums)>,
     /// Records that were written too late for the first sum of their hour.
     pub(super) late: u64,
     /// The hour from which on hours that are summed for good have rows of figures; absent where an
@@ -63,12 +63,25 @@ pub(super) struct Checkpoint {
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) checkpoint: Checkpoint,
-    /// The sums of rows after the checkpoint, by hour.
-    tail: Vec<PeriodSums<Hour>>,
-    /// The latest failures of the tail.
+    tail: Tail,
+}
+
+/// The rows after a place.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    /// Their sums, by hour.
+    pub(super) hours: Vec<PeriodSums<Hour>>,
+    /// Their latest failures.
     pub(super) failures: LatestFailures,
-    /// How many rows of the tail are older than the lag.
+    /// How many of them are older than the lag.
     settled_rows: usize,
+}
+
+impl Tail {
+    /// Whether so many rows were read that moving on is worth its write.
+    pub(super) fn is_long(&self) -> bool {
+        MIN_ROWS_OF_MOVE <= self.settled_rows
+    }
 }
 
 impl Checkpoint {
@@ -157,7 +170,7 @@ impl Open {
             let period = Hour::parse(name);
             hours.extend(period.map(|period| PeriodSums { period, sums: sums.clone() }));
         }
-        for tail in &self.tail {
+        for tail in &self.tail.hours {
             match hours.iter_mut().find(|it| it.period == tail.period) {
                 Some(hour) => hour.sums.merge(&tail.sums),
                 None => hours.push(tail.clone()),
@@ -181,20 +194,20 @@ impl CallSums {
     }
 
     /// The checkpoint and what lies after it, up to now. A checkpoint that lies far back is moved on
-    /// first.
-    pub(super) async fn open(
-        &self,
-        consistency: Consistency,
-        now_ms: u64,
-    ) -> Result<Open, StoreError> {
-        let mut open = self.read_open(consistency, now_ms).await?;
-        let is_far_back = open.checkpoint.through().hour() < Hour::of(self.settled(now_ms));
-        if is_far_back || MIN_ROWS_OF_MOVE <= open.settled_rows {
+    /// first. A counter that falls looks like a restart, so that reads are strong.
+    pub(super) async fn open(&self, now_ms: u64) -> Result<Open, StoreError> {
+        let mut open = self.read_open(now_ms).await?;
+        if self.is_far_back(&open.checkpoint.through(), now_ms) || open.tail.is_long() {
             self.advance(now_ms).await?;
             // Read again in any case: another process may have made the move.
-            open = self.read_open(consistency, now_ms).await?;
+            open = self.read_open(now_ms).await?;
         }
         Ok(open)
+    }
+
+    /// Whether hours have ended since a place that could be summed.
+    pub(super) fn is_far_back(&self, place: &Cursor, now_ms: u64) -> bool {
+        place.hour() < Hour::of(self.settled(now_ms))
     }
 
     /// The moment before which every row is written, in milliseconds since 1970.
@@ -202,14 +215,10 @@ impl CallSums {
         now_ms.saturating_sub(millis(self.lag))
     }
 
-    /// The checkpoint. Whoever moves it on, or must not see totals fall, needs a strong read.
-    pub(super) async fn load(
-        &self,
-        consistency: Consistency,
-        now_ms: u64,
-    ) -> Result<Checkpoint, StoreError> {
+    pub(super) async fn load(&self, now_ms: u64) -> Result<Checkpoint, StoreError> {
         let now = now_ms / 1000;
-        let found = self.table.get_tallies(PARTITION, CHECKPOINT, consistency, now).await?;
+        // An old checkpoint would make the compare-and-set fail, or count its rows twice.
+        let found = self.table.get_tallies(PARTITION, CHECKPOINT, Consistency::Strong, now).await?;
         let state = found.as_ref().and_then(|it| it.note(STATE));
         let checkpoint = state.map(serde_json::from_str).transpose();
         let checkpoint = checkpoint.map_err(|error| {
@@ -220,13 +229,22 @@ impl CallSums {
         Ok(checkpoint.unwrap_or_else(|| Checkpoint::first(now_ms)))
     }
 
-    async fn read_open(&self, consistency: Consistency, now_ms: u64) -> Result<Open, StoreError> {
-        let checkpoint = self.load(consistency, now_ms).await?;
+    async fn read_open(&self, now_ms: u64) -> Result<Open, StoreError> {
+        let checkpoint = self.load(now_ms).await?;
+        let tail = self.tail(checkpoint.through(), Consistency::Strong, now_ms).await?;
+        Ok(Open { checkpoint, tail })
+    }
+
+    /// What lies after a place, up to now.
+    pub(super) async fn tail(
+        &self,
+        mut after: Cursor,
+        consistency: Consistency,
+        now_ms: u64,
+    ) -> Result<Tail, StoreError> {
         let (end, settled) = (Cursor::moment(now_ms + 1), Cursor::moment(self.settled(now_ms)));
         // Not stored: what is younger than the lag may still get rows in front of it.
-        let failures = LatestFailures::default();
-        let mut open = Open { checkpoint, tail: vec![], failures, settled_rows: 0 };
-        let mut after = open.checkpoint.through();
+        let mut tail = Tail::default();
         let mut hour = after.hour();
         while hour <= end.hour() {
             let mut sums = Sums::default();
@@ -235,8 +253,8 @@ impl CallSums {
                 let (rows, more) = self.log.rows_between(hour, places, consistency, now_ms).await?;
                 for (cursor, row) in rows {
                     sums.add(&row);
-                    open.failures.note(&row);
-                    open.settled_rows += usize::from(cursor < settled);
+                    tail.failures.note(&row);
+                    tail.settled_rows += usize::from(cursor < settled);
                     after = cursor;
                 }
 
@@ -245,17 +263,16 @@ impl CallSums {
                 }
             }
             if 0 < sums.count() {
-                open.tail.push(PeriodSums { period: hour, sums });
+                tail.hours.push(PeriodSums { period: hour, sums });
             }
             hour = hour.next();
         }
-        Ok(open)
+        Ok(tail)
     }
 
     /// Makes one move. False when there was nothing to do.
     async fn move_on(&self, now_ms: u64) -> Result<bool, StoreError> {
-        // An old checkpoint would make the compare-and-set fail, or count its rows twice.
-        let before = self.load(Consistency::Strong, now_ms).await?;
+        let before = self.load(now_ms).await?;
 
         let mut after = before.clone();
         let first = before.first_open_hour();
@@ -405,7 +422,8 @@ impl CallSums {
             ..Tally::default()
         };
         match self.table.tally(&change).await? {
-            Tallied::Done(_) => {}
+            // Not together with the checkpoint: an older row is as right, and has a longer tail.
+            Tallied::Done(_) => self.write_view(after).await,
             // Not an error: both summed the same rows, and hours that were written twice are the
             // same.
             Tallied::Refused(_) => tracing::debug!("another process moved the sums on"),

@@ -3,13 +3,25 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use storage::{Consistency, Row, StoreError};
+use storage::{Change, Consistency, Row, StoreError};
 
 use super::{
-    CallSums, PeriodSums, StoredSums, checkpoint::Open, day_of, failures::LatestFailures,
-    figures::Figures, hour_of, of_tenant, stored_sums, sums_range,
+    CallSums, PARTITION, PeriodSums, StoredSums, Sums,
+    checkpoint::{Checkpoint, Tail},
+    day_of,
+    failures::LatestFailures,
+    figures::Figures,
+    hour_of, of_tenant, stored_sums, sums_range,
 };
-use crate::{Day, Hour, request_log::CallRow};
+use crate::{
+    Day, Hour,
+    request_log::{CallRow, Cursor},
+};
+
+/// The row beside the checkpoint that holds what pages draw of it.
+const VIEW: &str = "view";
+/// How large that row may be, in bytes: a row of DynamoDB has 400 KB at most.
+const MAX_VIEW_BYTES: usize = 380 * 1024;
 
 /// How the keys of rows begin that hold figures of an hour.
 pub(super) const OF_HOUR: &str = "hf";
@@ -29,8 +41,72 @@ pub struct PeriodFigures<P> {
 #[derive(Debug)]
 pub struct SumsView {
     sums: CallSums,
-    open: Open,
+    state: ViewState,
+    tail: Tail,
     now_ms: u64,
+}
+
+/// What pages draw of a checkpoint, which itself takes many kilobytes: metrics need every kind of call.
+///
+/// A row of this that is older than the checkpoint is as right, since it says up to where it counts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct ViewState {
+    /// The place up to which rows are counted.
+    through: String,
+    /// The hours that were not summed for good, oldest first.
+    hours: Vec<OpenHour>,
+    /// As in the checkpoint.
+    figures_since: Option<String>,
+    /// As in the checkpoint.
+    failures: Option<LatestFailures>,
+}
+
+/// An hour that was not summed for good.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct OpenHour {
+    hour: String,
+    /// How many fallbacks succeeded, which are of routes and have no tenant.
+    failed_over: u64,
+    /// The figures of each tenant.
+    tenants: BTreeMap<String, Figures>,
+}
+
+impl ViewState {
+    fn of(checkpoint: &Checkpoint) -> Self {
+        let hours = checkpoint.hours.iter().map(|(hour, sums)| OpenHour::of(hour, sums));
+        Self {
+            through: checkpoint.through.clone(),
+            hours: hours.collect(),
+            figures_since: checkpoint.figures_since.clone(),
+            failures: checkpoint.failures.clone(),
+        }
+    }
+
+    fn through(&self) -> Cursor {
+        Cursor::parse(&self.through).unwrap_or_else(|_| Cursor::moment(0))
+    }
+}
+
+impl OpenHour {
+    fn of(hour: &str, sums: &Sums) -> Self {
+        let mut tenants = BTreeMap::new();
+        for key in sums.calls.keys() {
+            let figures = || Figures::of(&sums.of_tenant(&key.tenant));
+            tenants.entry(key.tenant.clone()).or_insert_with(figures);
+        }
+        let failed_over = Figures::of(sums).failed_over;
+        Self { hour: hour.to_owned(), failed_over, tenants }
+    }
+
+    /// The figures of one tenant; none where it made no calls. Of all tenants without one.
+    fn figures(&self, tenant: Option<&str>) -> Option<Figures> {
+        if let Some(tenant) = tenant {
+            return self.tenants.get(tenant).cloned();
+        }
+        let mut all = Figures { failed_over: self.failed_over, ..Figures::default() };
+        self.tenants.values().for_each(|it| all.merge(it));
+        Some(all)
+    }
 }
 
 /// The value of a row of figures.
@@ -47,11 +123,40 @@ pub(super) struct StoredFigures {
 type DayParts = BTreeMap<Day, (Figures, u32)>;
 
 impl CallSums {
-    /// Reads what pages draw of sums: the checkpoint and what lies after it, not strongly consistent,
-    /// since that costs half.
+    /// Reads what pages draw of sums, and what came since; not strongly consistent, since that costs
+    /// half.
     pub async fn view(&self, now_ms: u64) -> Result<SumsView, StoreError> {
-        let open = self.open(Consistency::Eventual, now_ms).await?;
-        Ok(SumsView { sums: self.clone(), open, now_ms })
+        let eventual = Consistency::Eventual;
+        let found = self.table.get(PARTITION, VIEW, eventual, now_ms / 1000).await?;
+        let state = found.and_then(|row| serde_json::from_str::<ViewState>(&row.value).ok());
+        // Far back, it may be of a version that is gone by now.
+        let state = state.filter(|it| !self.is_far_back(&it.through(), now_ms));
+        if let Some(state) = state {
+            let tail = self.tail(state.through(), eventual, now_ms).await?;
+            if !tail.is_long() {
+                return Ok(SumsView { sums: self.clone(), state, tail, now_ms });
+            }
+        }
+
+        self.advance(now_ms).await?;
+        let state = ViewState::of(&self.load(now_ms).await?);
+        let tail = self.tail(state.through(), eventual, now_ms).await?;
+        Ok(SumsView { sums: self.clone(), state, tail, now_ms })
+    }
+
+    /// Writes what pages draw of a checkpoint that was saved. Without it the row before goes on to be
+    /// read, and where that lies too far back, the checkpoint itself.
+    pub(super) async fn write_view(&self, checkpoint: &Checkpoint) {
+        let value = serde_json::to_string(&ViewState::of(checkpoint)).unwrap_or_default();
+        if MAX_VIEW_BYTES < value.len() {
+            tracing::debug!(bytes = value.len(), "there are too many tenants for a row of figures");
+            return;
+        }
+        let (pk, sk) = (PARTITION.to_owned(), VIEW.to_owned());
+        let row = Row { pk, sk, value, expires: None };
+        if let Err(error) = self.table.write(&[Change::Put(row)]).await {
+            tracing::warn!(%error, "failed to write what pages draw of the sums");
+        }
     }
 }
 
@@ -72,15 +177,15 @@ impl SumsView {
         }
         self.add_earlier_days(&mut days, (first, last), tenant).await?;
 
-        for hour in of_tenant(self.open.hours(), tenant) {
-            let (day, bit) = (hour.period.day(), bit(hour.period));
+        for (hour, open) in self.open_hours(tenant) {
+            let (day, bit) = (hour.day(), bit(hour));
             if !(first..=last).contains(&day) {
                 continue;
             }
             let (figures, hours) = days.entry(day).or_default();
             // The day's row is written before the checkpoint moves. In between, the hour is in both.
             if *hours & bit == 0 {
-                figures.merge(&Figures::of(&hour.sums));
+                figures.merge(&open);
             }
         }
         let figures = |(period, (figures, _))| PeriodFigures { period, figures };
@@ -107,10 +212,10 @@ impl SumsView {
             }
         }
 
-        for PeriodSums { period, sums } in self.open.hours() {
+        for (hour, open) in self.open_hours(None) {
             // An hour's row is written before the checkpoint moves. In between, the hour is in both.
-            if (first..=last).contains(&period) {
-                hours.entry(period).or_insert_with(|| Figures::of(&sums));
+            if (first..=last).contains(&hour) {
+                hours.entry(hour).or_insert(open);
             }
         }
         let figures = |(period, figures): (Hour, Figures)| PeriodFigures {
@@ -123,14 +228,26 @@ impl SumsView {
     /// The latest failures and refusals, newest first, at most [`super::LATEST_FAILURES`]. None where
     /// an earlier version has summed, which kept none.
     pub fn latest_failures(&self) -> Option<Vec<CallRow>> {
-        let mut latest: LatestFailures = self.open.checkpoint.failures.clone()?;
-        self.open.failures.rows().iter().for_each(|row| latest.note(row));
+        let mut latest: LatestFailures = self.state.failures.clone()?;
+        self.tail.failures.rows().iter().for_each(|row| latest.note(row));
         Some(latest.rows().to_vec())
+    }
+
+    /// The hours that were not summed for good, of one tenant or of all.
+    fn open_hours(&self, tenant: Option<&str>) -> BTreeMap<Hour, Figures> {
+        let mut hours: BTreeMap<Hour, Figures> = BTreeMap::new();
+        for open in &self.state.hours {
+            hours.extend(Hour::parse(&open.hour).zip(open.figures(tenant)));
+        }
+        for PeriodSums { period, sums } in of_tenant(self.tail.hours.clone(), tenant) {
+            hours.entry(period).or_default().merge(&Figures::of(&sums));
+        }
+        hours
     }
 
     /// The last hour, up to `last`, that may have been summed for good without a row of figures.
     fn without_figures(&self, last: Hour) -> Hour {
-        let since = self.open.checkpoint.figures_since.as_deref().and_then(Hour::parse);
+        let since = self.state.figures_since.as_deref().and_then(Hour::parse);
         since.map_or(last, |since| last.min(since.previous()))
     }
 

@@ -51,7 +51,13 @@ async fn agrees(kept: &Kept, now: u64) {
     assert_eq!(drawn, wanted);
 }
 
-/// Leaves the table as a version leaves it that knew no figures.
+/// The row beside the checkpoint.
+async fn view_row(table: &dyn Table) -> Row {
+    let row = table.get(PARTITION, VIEW, Consistency::Strong, MIDNIGHT / 1000).await;
+    row.unwrap().unwrap()
+}
+
+/// Leaves the table as a version leaves it that knew no figures, but for the row beside the checkpoint.
 async fn make_earlier(table: &dyn Table) {
     for partition in ["usage", "usage#a", "usage#b"] {
         let rows = table.query(&Query::partition(partition, MIDNIGHT / 1000)).await.unwrap().rows;
@@ -90,6 +96,8 @@ async fn a_log_that_an_earlier_version_summed_is_drawn_too() {
     let kept = Kept::new(memory::open().state);
     write_hours(&kept, 0..30).await;
     make_earlier(&*kept.sums.table).await;
+    let gone = Change::Delete { pk: PARTITION.to_owned(), sk: VIEW.to_owned() };
+    kept.sums.table.write(&[gone]).await.unwrap();
     let now = MIDNIGHT + 29 * HOUR + 120_000;
     agrees(&kept, now).await;
     assert_eq!(kept.sums.view(now).await.unwrap().latest_failures(), None);
@@ -130,4 +138,56 @@ async fn failures_are_shown_at_once_and_as_long_as_they_are_the_latest() {
     assert_eq!(failures(MIDNIGHT + 4 * HOUR + 60_010).await, [4, 3, 2, 1, 0]);
     write_hours(&kept, 5..20).await;
     assert_eq!(failures(MIDNIGHT + 40 * HOUR).await, [19, 18, 17, 16, 15, 14, 13, 12]);
+}
+
+#[tokio::test]
+async fn an_older_row_beside_the_checkpoint_is_as_right() {
+    let kept = Kept::new(memory::open().state);
+    write_hours(&kept, 0..29).await;
+    let start = MIDNIGHT + 29 * HOUR;
+    let mut older = vec![];
+    for minute in 1..55 {
+        let now = start + minute * 60_000;
+        kept.write(calls(now)).await;
+        kept.sums.advance(now).await.unwrap();
+        older.push(view_row(&*kept.sums.table).await);
+    }
+    for row in older {
+        kept.sums.table.write(&[Change::Put(row)]).await.unwrap();
+        agrees(&kept, start + 55 * 60_000).await;
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_an_earlier_version_left_behind_is_not_drawn_from() {
+    let kept = Kept::new(memory::open().state);
+    write_hours(&kept, 0..20).await;
+    let row = view_row(&*kept.sums.table).await;
+    write_hours(&kept, 20..30).await;
+    make_earlier(&*kept.sums.table).await;
+    kept.sums.table.write(&[Change::Put(row)]).await.unwrap();
+    agrees(&kept, MIDNIGHT + 29 * HOUR + 120_000).await;
+}
+
+#[tokio::test]
+async fn what_pages_read_is_small_however_many_kinds_of_calls_there_are() {
+    let kept = Kept::new(memory::open().state);
+    let call = |nth: u64, start: u64| CallRecord {
+        model: Some(format!("a-model-with-a-long-name-{}", nth % 8)),
+        end: if nth.is_multiple_of(3) { calls(start)[1].end.clone() } else { CallEnd::success() },
+        ..record(nth, start + nth * 1_000 + 10, &format!("tenant-of-some-name-{}", nth % 5))
+    };
+    for hour in 0..48 {
+        let start = MIDNIGHT + hour * HOUR;
+        kept.write((0..240).map(|nth| call(nth, start))).await;
+        kept.sums.advance(start + HOUR / 2).await.unwrap();
+    }
+    let now = MIDNIGHT + 47 * HOUR + HOUR / 2;
+    agrees(&kept, now).await;
+    let checkpoint = serde_json::to_string(&kept.sums.load(now).await.unwrap()).unwrap().len();
+    let beside = view_row(&*kept.sums.table).await.value.len();
+    assert!(beside < 24 * 1024 && 3 * beside < checkpoint, "{beside} of {checkpoint}");
+    let day = Query::prefix("usage", "df#", now / 1000);
+    let days = kept.sums.table.query(&day).await.unwrap().rows;
+    assert!(days.iter().all(|row| row.value.len() < 4 * 1024), "{days:?}");
 }
