@@ -1,7 +1,7 @@
 //! Both tables in one SQLite file, or in memory.
 //!
 //! One thread writes and two read, each with a connection of its own, so that neither a locked
-//! file nor a slow disk holds a thread of the runtime. Expired rows are not read, and later writes
+//! file nor a slow disk holds a thread of the runtime; a change of numbers that need not wait is made at once. Expired rows are not read, and later writes
 //! remove them.
 
 mod foreign;
@@ -14,7 +14,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -97,7 +97,7 @@ pub fn in_memory() -> Result<Stores, StoreError> {
 fn open_file(path: &Path, flags: OpenFlags, options: SqliteOptions) -> Result<Stores, StoreError> {
     let connections = Connections::open(path, flags, options)
         .map_err(|error| failed_to_open(path, &error, remedy(&error)))?;
-    let file = File::start(path, connections)
+    let file = File::start(path, connections, options)
         .map_err(|error| failed_to_open(path, &error, "its threads cannot be started"))?;
     let file = Arc::new(file);
     Ok(Stores {
@@ -135,6 +135,9 @@ struct File {
     path: PathBuf,
     reads: Arc<Queue<ReadJob>>,
     writes: Arc<Queue<WriteJob>>,
+    writer: Arc<Mutex<Writer>>,
+    /// Whether a commit waits for the disk.
+    synchronous: Synchronous,
     /// The latest time that a reader brought along; the writer removes what had expired by then.
     latest: Arc<AtomicU64>,
 }
@@ -156,30 +159,51 @@ impl Connections {
 }
 
 impl File {
-    fn start(path: &Path, connections: Connections) -> io::Result<Self> {
-        let file = Self {
-            path: path.to_owned(),
-            reads: Arc::new(Queue::new(reader::CAPACITY)),
-            writes: Arc::new(Queue::new(writer::CAPACITY)),
-            latest: Arc::default(),
-        };
-
+    fn start(path: &Path, connections: Connections, options: SqliteOptions) -> io::Result<Self> {
+        let (writes, latest) = (Arc::new(Queue::new(writer::CAPACITY)), Arc::default());
         let writer = Writer {
             connection: connections.writer,
-            queue: Arc::clone(&file.writes),
-            latest: Arc::clone(&file.latest),
+            queue: Arc::clone(&writes),
+            busy_timeout: options.busy_timeout,
+            pages: 0,
+            latest: Arc::clone(&latest),
             cleaned: 0,
             path: path.to_owned(),
         };
+        let file = Self {
+            path: path.to_owned(),
+            reads: Arc::new(Queue::new(reader::CAPACITY)),
+            writes,
+            writer: Arc::new(Mutex::new(writer)),
+            synchronous: options.synchronous,
+            latest,
+        };
+
         // Threads of their own: SQLite blocks, and the runtime's blocking threads also resolve
         // names.
-        thread::Builder::new().name("sqlite-writer".to_owned()).spawn(|| writer.run())?;
+        let (writer, queue) = (Arc::clone(&file.writer), Arc::clone(&file.writes));
+        let thread = thread::Builder::new().name("sqlite-writer".to_owned());
+        thread.spawn(move || Writer::run(&writer, &queue))?;
         for connection in connections.readers {
             let queue = Arc::clone(&file.reads);
             let thread = thread::Builder::new().name("sqlite-reader".to_owned());
             thread.spawn(move || reader::run(&connection, &queue))?;
         }
         Ok(file)
+    }
+
+    /// Makes a change of numbers at once, where nothing is to be waited for.
+    fn tally_now(
+        &self,
+        table: &'static str,
+        change: &Tally,
+    ) -> Option<Result<Tallied, StoreError>> {
+        // What was queued before must be done before.
+        if self.synchronous == Synchronous::Full || !self.writes.is_empty() {
+            return None;
+        }
+        let tallied = self.writer.try_lock().ok()?.tally_now(table, change)?;
+        Some(tallied.map_err(|cause| StoreError::new(TALLYING, cause)))
     }
 
     /// Queues a job and waits for its outcome.
@@ -237,6 +261,8 @@ fn prepare(connection: &mut Connection, options: SqliteOptions) -> rusqlite::Res
         Synchronous::Full => "FULL",
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
+    // The writer's thread copies the log into the file, and no caller waits for the disk.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Several processes may open a new file at once; the lock makes one of them create the tables.
     statements::create_tables(&transaction)?;
@@ -318,6 +344,9 @@ impl Table for FileTable {
     fn tally<'a>(&'a self, change: &'a Tally) -> Pending<'a, Tallied> {
         Box::pin(async move {
             limits::check_tally(change)?;
+            if let Some(done) = self.file.tally_now(self.name, change) {
+                return done;
+            }
             let (table, change) = (self.name, change.clone());
             let job = |caller| WriteJob::Tally { table, change, caller };
             self.file.submit(TALLYING, &self.file.writes, job).await

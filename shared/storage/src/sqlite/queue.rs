@@ -89,6 +89,11 @@ impl<J: Job> Queue<J> {
         Ok(())
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().jobs.is_empty()
+    }
+
     /// Waits for jobs and takes the oldest of them. None once the queue is closed and empty.
     pub(super) fn take(&self, max: usize) -> Option<Vec<J>> {
         let mut state = self.lock();

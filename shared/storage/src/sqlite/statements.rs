@@ -155,6 +155,12 @@ pub(super) fn roll_back(connection: &Connection) -> rusqlite::Result<()> {
     execute(connection, "ROLLBACK")
 }
 
+/// Copies what readers no longer need from the log into the file.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    // It answers with a row, which tells how far it came.
+    connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |_| Ok(()))
+}
+
 /// Runs a statement that is kept compiled.
 fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(drop)

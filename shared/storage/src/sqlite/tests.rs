@@ -57,3 +57,48 @@ fn a_write_does_not_overtake_a_tally_of_its_row() {
     assert_eq!(superseded(tally(), vec![tally()]), None);
     assert_eq!(superseded(put("new"), vec![elsewhere()]), None);
 }
+
+/// A change that adds one to a number.
+fn count() -> Tally {
+    let (pk, sk) = ("a".to_owned(), "1".to_owned());
+    Tally { pk, sk, add: vec![("n".to_owned(), 1)], ..Tally::default() }
+}
+
+async fn counted(stores: &Stores) -> i64 {
+    let tallies = stores.state.get_tallies("a", "1", Consistency::Strong, 0).await;
+    tallies.unwrap().map_or(0, |it| it.number("n"))
+}
+
+#[tokio::test]
+async fn the_log_of_a_file_stays_short_however_many_tallies_there_are() {
+    let folder = std::env::temp_dir().join(format!("lockgate-log-{}", std::process::id()));
+    let stores = open(&folder.join("data.db")).unwrap();
+    let log = folder.join("data.db-wal");
+    let mut most = 0;
+    for _ in 0..5_000 {
+        stores.state.tally(&count()).await.unwrap();
+        most = most.max(fs::metadata(&log).unwrap().len());
+    }
+    assert_eq!(counted(&stores).await, 5_000);
+    fs::remove_dir_all(&folder).unwrap();
+    // Without a checkpoint it would have ten thousand pages.
+    assert!(most < 16 * 1024 * 1024, "{most} bytes");
+}
+
+#[tokio::test]
+async fn a_tally_behind_another_process_holds_nobody() {
+    let folder = std::env::temp_dir().join(format!("lockgate-locked-{}", std::process::id()));
+    let path = folder.join("data.db");
+    let stores = open(&path).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+
+    let change = count();
+    let mut tally = stores.state.tally(&change);
+    // On this one thread: the first poll must come back.
+    assert!(futures_util::poll!(&mut tally).is_pending());
+    other.execute_batch("COMMIT").unwrap();
+    tally.await.unwrap();
+    assert_eq!(counted(&stores).await, 1);
+    fs::remove_dir_all(&folder).unwrap();
+}

@@ -1,15 +1,18 @@
-//! The one thread of a process that writes to a file.
+//! The one connection of a process that writes to a file, and its thread.
 //!
 //! The thread commits up to 256 jobs at once, because a commit costs far more than a change. Each
-//! caller gets the outcome of its own job, after the commit.
+//! caller gets the outcome of its own job, after the commit. A change of numbers is made on the
+//! caller's own thread while nobody else writes: to wake another thread and to be woken by it costs
+//! more than the change.
 
 use std::{
     collections::VecDeque,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use rusqlite::{Connection, ErrorCode};
@@ -29,6 +32,12 @@ const MAX_BATCH: usize = 256;
 
 /// The most jobs that wait for the writer: about a second of a busy gateway's writes.
 pub(super) const CAPACITY: Capacity = Capacity { jobs: 4_096, bytes: 64 * 1024 * 1024 };
+
+/// How many pages are written before the log is copied into the file, as SQLite has it by itself.
+const CHECKPOINT_PAGES: usize = 1_000;
+/// About how many pages of the log a commit writes, whatever it changes.
+const COMMIT_PAGES: usize = 4;
+const PAGE_BYTES: usize = 4_096;
 
 /// The memory of a job beside its texts, roughly, in bytes.
 const JOB_OVERHEAD_BYTES: usize = 256;
@@ -52,6 +61,11 @@ enum Outcome {
 }
 
 impl WriteJob {
+    /// A job that only wakes the thread.
+    fn nothing(table: &'static str) -> Self {
+        Self::Rows { table, changes: vec![], callers: vec![] }
+    }
+
     /// The row of a job that puts or deletes one row and does nothing else.
     fn only_row(&self) -> Option<(&'static str, &str, &str)> {
         match self {
@@ -138,11 +152,15 @@ impl Job for WriteJob {
     }
 }
 
-/// The state of the writer thread.
+/// What writes to a file.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) queue: Arc<Queue<WriteJob>>,
+    /// How long to wait for another process's write.
+    pub(super) busy_timeout: Duration,
+    /// About how many pages the log has since it was copied into the file.
+    pub(super) pages: usize,
     /// The latest time that a reader brought along, in seconds since 1970.
     pub(super) latest: Arc<AtomicU64>,
     /// The time up to which everything that had expired is removed, in seconds since 1970.
@@ -152,12 +170,75 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Commits jobs until the queue is closed.
-    pub(super) fn run(mut self) {
-        let queue = Arc::clone(&self.queue);
+    pub(super) fn run(writer: &Mutex<Self>, queue: &Queue<WriteJob>) {
         // Also when the thread panics: callers then get an error, and do not wait for ever.
-        let _close = CloseAtEnd(&queue);
+        let _close = CloseAtEnd(queue);
         while let Some(batch) = queue.take(MAX_BATCH) {
-            self.commit(batch);
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.commit(batch);
+            writer.checkpoint_if_due();
+        }
+    }
+
+    /// Makes a change of numbers on the caller's thread. None where another process writes: whoever
+    /// waits for it must not hold a thread of the runtime.
+    pub(super) fn tally_now(
+        &mut self,
+        table: &'static str,
+        change: &Tally,
+    ) -> Option<Result<Tallied, String>> {
+        let begun = self.without_waiting(statements::begin);
+        let tallied = begun.and_then(|()| {
+            let tallied = statements::tally(&self.connection, table, change)?;
+            statements::commit(&self.connection)?;
+            Ok(tallied)
+        });
+        if tallied.is_err() {
+            self.roll_back();
+        }
+        self.pages += COMMIT_PAGES;
+        if self.is_checkpoint_due() {
+            // The thread does it, since it waits for the disk.
+            if let Err(refusal) = self.queue.push(WriteJob::nothing(table)) {
+                tracing::debug!(?refusal, "the thread of the data file has enough to do");
+            }
+        }
+
+        // Whatever is wrong with the file, the thread says it in its own way.
+        tallied.ok()
+    }
+
+    /// Does something that shall fail rather than wait for another process.
+    fn without_waiting(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let done = work(&self.connection);
+        self.connection.busy_timeout(self.busy_timeout)?;
+        done
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        CHECKPOINT_PAGES <= self.pages
+    }
+
+    /// Copies the log into the file once it is long. What readers still need stays in it until the
+    /// next time.
+    fn checkpoint_if_due(&mut self) {
+        if self.is_checkpoint_due() {
+            self.pages = 0;
+            if let Err(error) = statements::checkpoint(&self.connection) {
+                tracing::debug!(%error, file = %self.path.display(), "the log was not copied into the file");
+            }
+        }
+    }
+
+    fn roll_back(&self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = statements::roll_back(&self.connection)
+        {
+            tracing::warn!(%error, file = %self.path.display(), "a transaction could not be undone");
         }
     }
 
@@ -189,9 +270,11 @@ impl Writer {
             statements::commit(&self.connection)?;
             Ok(outcomes)
         });
-        if outcomes.is_err() && !self.connection.is_autocommit() {
-            statements::roll_back(&self.connection)?;
+        if outcomes.is_err() {
+            self.roll_back();
         }
+        let bytes: usize = batch.iter().map(Job::bytes).sum();
+        self.pages += COMMIT_PAGES + bytes / PAGE_BYTES;
         outcomes
     }
 
