@@ -172,7 +172,7 @@ impl SumsView {
         let mut days = DayParts::new();
         for row in self.rows(tenant, OF_DAY, (&first.to_string(), &last.to_string())).await? {
             let Some(day) = day_of(&row, OF_DAY) else { continue };
-            let stored = stored_figures(&row);
+            let stored = figures_of(&row);
             days.insert(day, (stored.figures, stored.hours));
         }
         self.add_earlier_days(&mut days, (first, last), tenant).await?;
@@ -201,7 +201,7 @@ impl SumsView {
     ) -> Result<Vec<PeriodFigures<Hour>>, StoreError> {
         let mut hours: BTreeMap<Hour, Figures> = BTreeMap::new();
         for row in self.rows(None, OF_HOUR, (&first.to_string(), &last.to_string())).await? {
-            hours.extend(hour_of(&row, OF_HOUR).map(|hour| (hour, stored_figures(&row).figures)));
+            hours.extend(hour_of(&row, OF_HOUR).map(|hour| (hour, figures_of(&row).figures)));
         }
         let whole = self.without_figures(last);
         if first <= whole {
@@ -292,7 +292,7 @@ pub(super) fn bit(hour: Hour) -> u32 {
 }
 
 /// The figures of a row; none, with a word in the log, where they cannot be read.
-fn stored_figures(row: &Row) -> StoredFigures {
+fn figures_of(row: &Row) -> StoredFigures {
     let figures = serde_json::from_str(&row.value);
     if let Err(error) = &figures {
         tracing::error!(%error, key = row.sk, "figures of calls cannot be read");
