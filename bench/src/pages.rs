@@ -1,4 +1,5 @@
-//! The pages for operators over 100,000 calls in SQLite: how long each takes, and what it weighs.
+//! The pages for operators over 100,000 calls in SQLite: how long each takes in the middle and at worst,
+//! and what it weighs.
 
 use std::{
     io::{self, Write},
@@ -59,29 +60,34 @@ pub(crate) async fn measure(out: &mut impl Write) -> io::Result<()> {
         &call,
     ];
     for path in paths {
-        let (took, bytes) = page(&gateway, path).await?;
-        writeln!(out, "{path:<60} {:>8.1} ms {bytes:>8} bytes", took.as_secs_f64() * 1e3)?;
+        // The first time checks the operator's password, which is slow on purpose, and sums the log.
+        let (_, bytes) = page(&gateway, path).await?;
+        let mut times = vec![];
+        for _ in 0..ROUNDS {
+            times.push(page(&gateway, path).await?.0);
+        }
+        let worst = times.iter().max().copied().unwrap_or_default();
+        let millis = [median(&times).unwrap_or_default(), worst].map(|it| it.as_secs_f64() * 1e3);
+        let [middle, worst] = millis;
+        writeln!(out, "{path:<60} {middle:>8.1} ms {worst:>8.1} ms {bytes:>8} bytes")?;
     }
     Ok(())
 }
 
-/// The median time of a page, and its size.
+/// The time that a page takes, and its size.
 async fn page(gateway: &Process, path: &str) -> io::Result<(Duration, usize)> {
-    let (mut times, mut size) = (vec![], 0);
-    for _ in 0..ROUNDS {
-        let request = http::Request::get(format!("http://{}{path}", gateway.address))
-            .header("authorization", OPERATOR)
-            .header("accept", "text/html")
-            .body(Bytes::new())
-            .map_err(io::Error::other)?;
-        let started = Instant::now();
-        let response = client::send(request).await.map_err(io::Error::other)?;
-        let status = response.status;
-        size = response.bytes().await.map_err(io::Error::other)?.len();
-        times.push(started.elapsed());
-        if status != 200 {
-            return Err(io::Error::other(format!("{path} answered {status}")));
-        }
+    let request = http::Request::get(format!("http://{}{path}", gateway.address))
+        .header("authorization", OPERATOR)
+        .header("accept", "text/html")
+        .body(Bytes::new())
+        .map_err(io::Error::other)?;
+    let started = Instant::now();
+    let response = client::send(request).await.map_err(io::Error::other)?;
+    let status = response.status;
+    let bytes = response.bytes().await.map_err(io::Error::other)?;
+    let took = started.elapsed();
+    if status != 200 {
+        return Err(io::Error::other(format!("{path} answered {status}")));
     }
-    Ok((median(&times).unwrap_or_default(), size))
+    Ok((took, bytes.len()))
 }

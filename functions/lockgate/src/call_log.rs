@@ -2,6 +2,8 @@
 //!
 //! Calls are JSON as the admin API gives them, wherever they are read.
 
+use std::collections::BTreeMap;
+
 use admin::Operation;
 use edge::settings::now_ms;
 use serde_json::Value;
@@ -11,6 +13,7 @@ use telemetry::{
     request_log::{CallFilter, Cursor, MAX_HITS},
 };
 use tenants::Tenants;
+use tokio::sync::Mutex;
 
 use crate::{
     admin_client::{Call, Remote, Target},
@@ -23,9 +26,39 @@ const COOLDOWNS: &str = "cooldown";
 /// Where calls are read.
 pub(crate) enum CallLog {
     /// Tables that this process reads.
-    Tables(Box<(RequestLog, Stores)>),
+    Tables(Box<Tables>),
     /// A gateway at an address.
     Remote(Box<Remote>),
+}
+
+/// Tables that this process reads.
+pub(crate) struct Tables {
+    log: RequestLog,
+    stores: Stores,
+    /// The names of tenants by their ids, as far as they were looked up.
+    names: Mutex<BTreeMap<String, String>>,
+}
+
+impl Tables {
+    /// Adds the names of tenants to calls, as the admin API does: the id where a tenant is gone.
+    async fn name_tenants(&self, calls: &mut [Value]) {
+        let mut names = self.names.lock().await;
+        let repository = Tenants::new(self.stores.config.clone());
+        for call in calls {
+            let Some(id) = call["tenant"].as_str().map(str::to_owned) else {
+                call["tenant_name"] = Value::Null;
+                continue;
+            };
+            if !names.contains_key(&id) {
+                // A tenant of the configuration has no row, and its name for an id.
+                let found = repository.find(&id, now_ms() / 1000).await.ok().flatten();
+                let found = found.filter(|tenant| tenant.id == id);
+                let name = found.map_or_else(|| id.clone(), |tenant| tenant.settings.name);
+                names.insert(id.clone(), name);
+            }
+            call["tenant_name"] = names[&id].as_str().into();
+        }
+    }
 }
 
 /// Which calls are wanted, by the names of the admin API's parameters.
@@ -47,14 +80,15 @@ impl CallLog {
             return Ok(Self::Remote(Box::new(remote)));
         }
         let stores = target.existing_stores().await?;
-        Ok(Self::Tables(Box::new((RequestLog::new(stores.state.clone()), stores))))
+        let log = RequestLog::new(stores.state.clone());
+        Ok(Self::Tables(Box::new(Tables { log, stores, names: Mutex::default() })))
     }
 
     /// The id of a tenant, which may be named. What no tenant has is taken for an id.
     pub(crate) async fn tenant_id(&self, name: &str) -> Result<String, Failure> {
         let found = match self {
             Self::Tables(tables) => {
-                let repository = Tenants::new(tables.1.config.clone());
+                let repository = Tenants::new(tables.stores.config.clone());
                 let found = repository.find(name, now_ms() / 1000).await;
                 found.map_err(|error| Failure::Other(error.to_string()))?.map(|it| it.id)
             }
@@ -69,10 +103,11 @@ impl CallLog {
 
     /// One call with everything that is kept of it.
     pub(crate) async fn one(&self, id: &str) -> Result<Value, Failure> {
-        let (log, now) = match self {
+        let tables = match self {
             Self::Remote(remote) => return remote.get("/admin/requests/{id}", &[id], &[]).await,
-            Self::Tables(tables) => (&tables.0, now_ms()),
+            Self::Tables(tables) => tables,
         };
+        let (log, now) = (&tables.log, now_ms());
         let row = log.get(id, now).await.map_err(unreadable)?;
         let row = row.ok_or_else(|| Failure::Other(format!("no call {id} is kept")))?;
         let mut call = row.to_json();
@@ -80,6 +115,7 @@ impl CallLog {
             let content = log.content(&row, now).await.map_err(unreadable)?;
             call["content"] = content.map_or(Value::Null, |content| content.to_json());
         }
+        tables.name_tenants(std::slice::from_mut(&mut call)).await;
         Ok(call)
     }
 
@@ -96,8 +132,10 @@ impl CallLog {
                 let now = now_ms();
                 let cursor = cursor.map(parsed).transpose()?;
                 let filter = call_filter(filter, now)?;
-                let page = tables.0.list(&filter, cursor.as_ref(), limit, now).await;
-                Ok(page_of(page.map_err(unreadable)?.to_json()))
+                let page = tables.log.list(&filter, cursor.as_ref(), limit, now).await;
+                let mut page = page_of(page.map_err(unreadable)?.to_json());
+                tables.name_tenants(&mut page.calls).await;
+                Ok(page)
             }
             Self::Remote(remote) => {
                 let limit = limit.to_string();
@@ -113,19 +151,20 @@ impl CallLog {
         place: &str,
         filter: &Filter,
     ) -> Result<(Vec<Value>, String), Failure> {
-        let tail = match self {
+        let page = match self {
             Self::Tables(tables) => {
                 let now = now_ms();
                 let filter = call_filter(filter, now)?;
-                let tail = tables.0.after(&parsed(place)?, &filter, now).await;
-                tail.map_err(unreadable)?.to_json()
+                let tail = tables.log.after(&parsed(place)?, &filter, now).await;
+                let mut page = page_of(tail.map_err(unreadable)?.to_json());
+                tables.name_tenants(&mut page.calls).await;
+                page
             }
             Self::Remote(remote) => {
                 let query = query(filter, &[("after", place)]);
-                remote.get("/admin/requests", &[], &query).await?
+                page_of(remote.get("/admin/requests", &[], &query).await?)
             }
         };
-        let page = page_of(tail);
         Ok((page.calls, page.newest))
     }
 
@@ -135,7 +174,7 @@ impl CallLog {
             Self::Tables(tables) => {
                 let now = now_ms();
                 let query = Query::partition(COOLDOWNS, now / 1000);
-                let rows = tables.1.state.query(&query).await.map_err(unreadable)?.rows;
+                let rows = tables.stores.state.query(&query).await.map_err(unreadable)?.rows;
                 Ok(rows.iter().filter_map(|row| cooldown(&row.value, now)).collect())
             }
             Self::Remote(remote) => {
@@ -196,6 +235,11 @@ fn page_of(mut page: Value) -> Page {
     }
 }
 
+/// The name of a call's tenant; its id where a gateway of an earlier version gives no name.
+pub(crate) fn tenant_name(call: &Value) -> Option<&str> {
+    call["tenant_name"].as_str().or(call["tenant"].as_str())
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn unreadable(error: storage::StoreError) -> Failure {
     Failure::Other(error.to_string())
@@ -214,5 +258,13 @@ mod tests {
             "cooldowns": [{ "model": "m", "key": "none", "reason": "outage", "seconds_left": 7 }],
         });
         assert_eq!(cooldowns_of(&health), [("groq/m (key none)".to_owned(), 7)]);
+    }
+
+    #[test]
+    fn a_tenant_without_a_name_is_shown_by_its_id() {
+        let named = json!({ "tenant": "ten_1", "tenant_name": "search" });
+        assert_eq!(tenant_name(&named), Some("search"));
+        assert_eq!(tenant_name(&json!({ "tenant": "ten_1" })), Some("ten_1"));
+        assert_eq!(tenant_name(&json!({ "tenant": null, "tenant_name": null })), None);
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     admin_client::Target,
-    call_log::{CallLog, Filter},
+    call_log::{CallLog, Filter, tenant_name},
     commands::Failure,
     tables::{pretty, printable, printable_json},
 };
@@ -197,7 +197,7 @@ fn line(call: &Value, colors: &Colors) -> String {
     format!(
         "{} {ending} {:<14} {:<24} {:<40} {input:>6}+{output:<6} {cost:>10} {:>7} ms  {}",
         time_of_day(call["ended_ms"].as_u64().unwrap_or_default()),
-        text("tenant"),
+        printable(tenant_name(call).unwrap_or("-")),
         call["requested_model"].as_str().map_or_else(|| text("path"), printable),
         attempts(call),
         call["timings"]["total_ms"].as_u64().unwrap_or_default(),
@@ -238,7 +238,8 @@ mod tests {
             "id": "req_1",
             "ended_ms": 1_795_863_599_000_u64,
             "timings": { "total_ms": 1_000 },
-            "tenant": "acme",
+            "tenant": "ten_1",
+            "tenant_name": "acme",
             "requested_model": "fast",
             "outcome": "success",
             "status": 200,
@@ -254,6 +255,7 @@ mod tests {
         assert!(plain.starts_with("10:59:59 200 success"), "{plain}");
         assert!(plain.contains("first/m 429 → second/m timeout → third/m"), "{plain}");
         assert!(plain.contains("     8+5") && plain.contains("$0.001500"), "{plain}");
+        assert!(plain.contains(" acme ") && !plain.contains("ten_1"), "{plain}");
         assert!(!plain.contains('\u{1b}'));
         assert!(line(&call, &Colors { are_on: true }).contains("\u{1b}[32m200 success"));
     }
@@ -262,7 +264,7 @@ mod tests {
     fn no_text_of_a_call_steers_the_terminal() {
         let wild = "\u{1b}]0;x\u{7}";
         let attempt = json!({ "provider": wild, "model": wild, "outcome": wild });
-        let names = ["id", "tenant", "requested_model", "outcome", "path"];
+        let names = ["id", "tenant", "tenant_name", "requested_model", "outcome", "path"];
         let mut call = json!({ "attempts": [attempt] });
         for name in names {
             call[name] = json!(wild);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     admin_client::Target,
-    call_log::{CallLog, Filter},
+    call_log::{CallLog, Filter, tenant_name},
     commands::Failure,
     requests::{Colors, has_failed, tokens},
     tables::{printable, printable_json},
@@ -53,7 +53,10 @@ struct Rate {
 struct View {
     total: Rate,
     targets: BTreeMap<String, Rate>,
+    /// By the tenant's id.
     tenants: BTreeMap<String, Rate>,
+    /// The names of those tenants.
+    names: BTreeMap<String, String>,
     /// What cools down, and for how many seconds more.
     cooldowns: Vec<(String, u64)>,
 }
@@ -130,6 +133,8 @@ impl View {
             _ => "none".to_owned(),
         };
         let tenant = call["tenant"].as_str().unwrap_or("none").to_owned();
+        let name = tenant_name(call).unwrap_or("none").to_owned();
+        self.names.insert(tenant.clone(), name);
         self.total.add(call);
         self.targets.entry(target).or_default().add(call);
         self.tenants.entry(tenant).or_default().add(call);
@@ -139,6 +144,10 @@ impl View {
         let rates = |rates: &BTreeMap<String, Rate>| -> Value {
             rates.iter().map(|(name, rate)| (name.clone(), rate.to_json())).collect()
         };
+        let mut tenants = rates(&self.tenants);
+        for (tenant, name) in &self.names {
+            tenants[tenant]["name"] = name.as_str().into();
+        }
         let cooldowns = self.cooldowns.iter();
         let cooldowns: Vec<Value> =
             cooldowns.map(|(what, left)| json!({ "what": what, "seconds_left": left })).collect();
@@ -146,7 +155,7 @@ impl View {
             "seconds": WINDOW_SECONDS,
             "total": self.total.to_json(),
             "targets": rates(&self.targets),
-            "tenants": rates(&self.tenants),
+            "tenants": tenants,
             "cooldowns": cooldowns,
         })
     }
@@ -160,6 +169,8 @@ impl View {
         for (title, rates) in [("TARGET", &self.targets), ("TENANT", &self.tenants)] {
             writeln!(out, "\n{title:<40}{head}")?;
             for (name, rate) in rates {
+                // Targets have no other names.
+                let name = self.names.get(name).unwrap_or(name);
                 writeln!(out, "{}", line(name, rate, colors))?;
             }
         }

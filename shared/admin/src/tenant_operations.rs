@@ -1,5 +1,7 @@
 //! Tenants and their keys, as operators see and change them.
 
+use std::collections::BTreeMap;
+
 use gateway::Clock;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -8,7 +10,7 @@ use tenants::{ApiKey, Author, DEFAULT_TENANT, Enabled, IssuedKey, NewKey, Tenant
 
 use crate::{
     admin::Admin,
-    page::PageRequest,
+    page::{MAX_PAGE_ITEMS, PageRequest},
     problem::{AdminResult, Problem, ProblemKind},
 };
 
@@ -20,6 +22,9 @@ const PROVIDER_PLACE: [&str; 2] = ["provider", "base_url"];
 pub const DEFAULT_GRACE_SECONDS: u64 = 24 * 60 * 60;
 /// How long a rotated key may live on, in seconds.
 const MAX_GRACE_SECONDS: u64 = 90 * 24 * 60 * 60;
+
+/// How many pages a list of names is made of at most: 2,000 tenants.
+const MAX_TENANT_PAGES: usize = 20;
 
 /// Where a tenant is declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -57,6 +62,14 @@ pub struct TenantList {
     pub tenants: Vec<TenantView>,
     /// Where the next page begins; absent at the end.
     pub cursor: Option<String>,
+}
+
+impl TenantList {
+    /// The names of the tenants by their ids.
+    pub fn names(&self) -> BTreeMap<String, String> {
+        let tenants = self.tenants.iter().map(|view| &view.tenant);
+        tenants.map(|it| (it.id.clone(), it.settings.name.clone())).collect()
+    }
 }
 
 /// A key without its text, and when it was last used.
@@ -100,6 +113,22 @@ impl Admin {
         let view = |tenant| TenantView { tenant, source: TenantSource::Store };
         tenants.extend(stored.items.into_iter().map(view));
         Ok(TenantList { tenants, cursor: stored.cursor })
+    }
+
+    /// Lists the first tenants, as many as a list of names may have; the cursor says whether there are
+    /// others.
+    pub async fn first_tenants(&self, clock: Clock) -> AdminResult<TenantList> {
+        let mut page = PageRequest { limit: MAX_PAGE_ITEMS, ..PageRequest::default() };
+        let mut tenants = vec![];
+        for _ in 0..MAX_TENANT_PAGES {
+            let list = self.list_tenants(&page, clock).await?;
+            tenants.extend(list.tenants);
+            page.cursor = list.cursor;
+            if page.cursor.is_none() {
+                break;
+            }
+        }
+        Ok(TenantList { tenants, cursor: page.cursor })
     }
 
     /// Reads a tenant by its id, or by its name.

@@ -25,7 +25,6 @@ use crate::{
     body::{Body, empty},
     cors,
     endpoint::{Access, Endpoint, Handler, HandlerFuture},
-    in_flight::InFlight,
     limits,
     log_limiter::LogLimiter,
     metrics, model_call, pages,
@@ -61,7 +60,7 @@ pub(crate) struct App {
     /// What is kept of calls.
     pub(crate) records: Records,
     /// Calls that have not ended.
-    pub(crate) in_flight: InFlight,
+    pub(crate) in_flight: gateway::InFlight,
     /// How large a request's body may be, and how long it may be silent.
     pub(crate) body_limits: BodyLimits,
     /// The memory for bodies and buffers in flight.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use admin::{Admin, ConfigRows, ConfigSource};
-use gateway::{Client, Clock, Configuration, Gateway, MemoryBudget, Sealing, Source};
+use gateway::{Client, Clock, Configuration, Gateway, InFlight, MemoryBudget, Sealing, Source};
 use http::{Request, Response, header};
 use lambda_http::{
     Adapter, Error, RequestExt, StreamAdapter,
@@ -28,7 +28,6 @@ use crate::{
     endpoint::Access,
     endpoints::ENDPOINTS,
     front::{App, Front},
-    in_flight::InFlight,
     log_limiter::LogLimiter,
     platform::Nodelay,
     records::Records,

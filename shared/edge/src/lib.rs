@@ -14,7 +14,6 @@ mod endpoints;
 mod front;
 mod generate_content;
 mod health;
-mod in_flight;
 mod lambda;
 mod limits;
 mod log;

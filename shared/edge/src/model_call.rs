@@ -110,7 +110,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         error_words: exchange.error_words(),
         encoder: format.stream_encoder(&request),
         _buffers: buffers,
-        _in_flight: exchange.app.in_flight.begin(request.stream),
+        in_flight: exchange.app.in_flight.begin(inbound.format().name, request.stream),
     };
     let call = Call {
         request: Arc::new(request),
@@ -124,6 +124,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         clock: exchange.arrival.clock,
         platform_deadline: exchange.arrival.platform_deadline,
         watch: exchange.watch.take(),
+        place: client.in_flight.place(),
         record,
     };
     // Before the response begins, so that a refusal still has its own status and limits stand in

@@ -32,6 +32,7 @@ use ::pages::{
 use admin::{Admin, Credentials, Operator, Problem, ProblemKind, Role, SESSION_COOKIE, Session};
 use canonical::{Error, ErrorKind};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use tokio::sync::OnceCell;
 
 use self::{
     desk::{Desk, page_with, see_other},
@@ -116,6 +117,7 @@ async fn desk(exchange: &mut Exchange, headers: &HeaderMap) -> canonical::Result
         operator: None,
         parameters: exchange.parameters.clone(),
         query: Form::parse(uri.query().unwrap_or_default()),
+        tenants: OnceCell::new(),
         form: Form::parse(&form),
         theme: session::theme(headers),
         path: uri.path_and_query().map_or("/admin", |it| it.as_str()).to_owned(),

@@ -15,7 +15,9 @@ use canonical::{
     Result, StreamEvent,
 };
 use formats::{ClientFormat, Framing, StreamEncoder};
-use gateway::{AdmittedCall, GatewayReply, GatewayReplyBody, MeteredStream, Reservation};
+use gateway::{
+    AdmittedCall, CallInFlight, GatewayReply, GatewayReplyBody, MeteredStream, Reservation,
+};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use tokio::time::{Instant, Sleep};
@@ -23,7 +25,6 @@ use tokio::time::{Instant, Sleep};
 use crate::{
     body::{Body, GuardedBody, boxed},
     front::App,
-    in_flight::CallInFlight,
     response,
     stopping::{Phase, Stopping, stopping_error},
 };
@@ -44,7 +45,7 @@ pub(crate) struct ClientWriter {
     /// The memory of the call's buffers, held until the response is over.
     pub(crate) _buffers: Reservation,
     /// Counts the call as long as its response is not over.
-    pub(crate) _in_flight: CallInFlight,
+    pub(crate) in_flight: CallInFlight,
 }
 
 impl ClientWriter {

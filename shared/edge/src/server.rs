@@ -22,7 +22,8 @@ use std::{
 use admin::{Admin, ConfigSource, RootSecret};
 use config::{Config, ServerLimits};
 use gateway::{
-    Client, Clock, Configuration, Freshness, Gateway, MemoryBudget, ProxyVariables, Sealing, Source,
+    Client, Clock, Configuration, Freshness, Gateway, InFlight, MemoryBudget, ProxyVariables,
+    Sealing, Source,
 };
 use hyper::{
     Request, Response,
@@ -51,7 +52,6 @@ use crate::{
     body::boxed,
     endpoints::ENDPOINTS,
     front::{App, Front},
-    in_flight::InFlight,
     log_limiter::LogLimiter,
     otlp::OtlpSettings,
     platform::{StopSignals, raise_descriptor_limit},

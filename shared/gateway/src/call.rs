@@ -10,7 +10,7 @@ use formats::GatewayRequest;
 use telemetry::CallRecorder;
 use tenants::Tenant;
 
-use crate::{AttemptWatch, Snapshot, cache::CacheWish};
+use crate::{AttemptWatch, CallPlace, Snapshot, cache::CacheWish};
 
 /// The time, as one call sees it: the wall clock is read once, when the call arrives.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +79,8 @@ pub struct Call {
     pub record: CallRecorder,
     /// Who is told of each attempt as it happens.
     pub watch: Option<AttemptWatch>,
+    /// Where the call counts as in flight.
+    pub place: CallPlace,
 }
 
 impl Call {

@@ -10,7 +10,7 @@ use routing::Attempt;
 use telemetry::{SpanContext, otlp};
 
 use crate::{
-    Call, Clock, Snapshot,
+    Call, CallPlace, Clock, Snapshot,
     outbound_limits::{OutboundLimits, Permit},
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct Sender {
     decodes: bool,
     /// How many bytes of a response are kept; none where nobody wants them.
     keep: Option<usize>,
+    /// Where the call counts as in flight.
+    place: CallPlace,
 }
 
 /// What an attempt led to.
@@ -57,6 +59,7 @@ impl Sender {
             trace: (Arc::from(call.record.trace_id.as_str()), call.record.span),
             decodes,
             keep: None,
+            place: call.place.clone(),
         }
     }
 
@@ -96,6 +99,7 @@ impl Sender {
             Err(error) => return Sent::PassedOver(error),
         };
 
+        self.place.attempt(&attempt.target().provider);
         let snapshot = &self.snapshot;
         let traceparent = self.traceparent(&attempt);
         let request = UpstreamRequest {

@@ -44,6 +44,11 @@ impl Hour {
         Day(self.0 / HOURS_OF_DAY)
     }
 
+    /// Which hour of its day it is, from 0.
+    pub fn of_day(self) -> u64 {
+        self.0 % HOURS_OF_DAY
+    }
+
     /// The hour after this one.
     pub fn next(self) -> Self {
         Self(self.0 + 1)
@@ -100,7 +105,7 @@ impl Day {
 
 impl fmt::Display for Hour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{:02}", self.day(), self.0 % HOURS_OF_DAY)
+        write!(f, "{}{:02}", self.day(), self.of_day())
     }
 }
 
@@ -149,6 +154,7 @@ mod tests {
         assert_eq!(Hour::parse("2026112810"), Some(hour));
         assert_eq!((hour.start(), hour.end()), (1_795_860_000_000, 1_795_863_600_000));
         assert_eq!(hour.next().previous(), hour);
+        assert_eq!((hour.of_day(), hour.day().first_hour().of_day()), (10, 0));
         for odd in ["", "2026112824", "20261128", "202611281x", "2026113010é", "2026023010"] {
             assert_eq!(Hour::parse(odd), None, "{odd}");
         }

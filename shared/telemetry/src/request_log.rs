@@ -290,18 +290,19 @@ impl RequestLog {
         Ok(tail)
     }
 
-    /// Reads some rows of an hour after a place, oldest first, for sums.
-    pub(crate) async fn rows_after(
+    /// Reads some rows of an hour between two places, oldest first, for sums.
+    pub(crate) async fn rows_between(
         &self,
         hour: Hour,
-        after: &Cursor,
-        before: &Cursor,
+        (after, before): (&Cursor, &Cursor),
+        consistency: Consistency,
         now_ms: u64,
     ) -> Result<(Vec<(Cursor, CallRow)>, bool), StoreError> {
         let query = Query {
             start: Bound::Excluded(after.sk().to_owned()),
             end: Bound::Excluded(before.sk().to_owned()),
             limit: Some(SUM_PAGE),
+            consistency,
             ..Query::partition(partition(hour), now_ms / 1000)
         };
         let found = self.table.query(&query).await?;

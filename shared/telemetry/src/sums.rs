@@ -5,20 +5,27 @@
 //! wrong.
 
 mod checkpoint;
+mod failures;
+mod figures;
 mod histogram;
 mod series;
+mod view;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, ops::Bound, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use storage::{Change, Consistency, Query, Row, StoreError, Table, Tally};
 
+use self::view::{OF_DAY, OF_HOUR, StoredFigures};
 use crate::{Day, Hour, RequestLog, request_log::millis};
 
+pub use failures::LATEST_FAILURES;
+pub use figures::{Amounts, Figures};
 pub use histogram::{
     DURATION_BOUNDS, FIRST_TOKEN_BOUNDS, Histogram, OVERHEAD_BOUNDS, PER_TOKEN_BOUNDS, TOKEN_BOUNDS,
 };
 pub use series::{AttemptKey, CallSum, CooldownKey, FallbackKey, OTHER, SumKey, Sums};
+pub use view::{PeriodFigures, SumsView};
 
 /// The partition of the checkpoint, and of counts without rows.
 pub(crate) const PARTITION: &str = "sums";
@@ -123,7 +130,7 @@ impl CallSums {
                 let summed: BTreeSet<Hour> = rows.iter().flat_map(summed_hours).collect();
                 hours.retain(|hour| !summed.contains(&hour.period));
                 let days = rows.iter().filter_map(|row| {
-                    Some(PeriodSums { period: day_of(row)?, sums: sums_of(row) })
+                    Some(PeriodSums { period: day_of(row, "d")?, sums: sums_of(row) })
                 });
                 return Ok(with_open_hours(days.collect(), hours, first, last));
             }
@@ -146,7 +153,8 @@ impl CallSums {
         let names = (first.to_string(), last.to_string());
 
         for row in self.rows(tenant, "h", (&names.0, &names.1), now_ms).await? {
-            hours.extend(hour_of(&row).map(|period| PeriodSums { period, sums: sums_of(&row) }));
+            let period = hour_of(&row, "h");
+            hours.extend(period.map(|period| PeriodSums { period, sums: sums_of(&row) }));
         }
         for open in of_tenant(open.hours(), tenant) {
             let is_wanted = first <= open.period && open.period <= last;
@@ -164,16 +172,10 @@ impl CallSums {
         &self,
         tenant: Option<&str>,
         kind: &str,
-        (first, last): (&str, &str),
+        names: (&str, &str),
         now_ms: u64,
     ) -> Result<Vec<Row>, StoreError> {
-        let query = Query {
-            start: std::ops::Bound::Included(format!("{kind}#{first}")),
-            end: std::ops::Bound::Included(format!("{kind}#{last}")),
-            // These rows change once an hour.
-            consistency: Consistency::Eventual,
-            ..Query::partition(partition(tenant), now_ms / 1000)
-        };
+        let query = sums_range(tenant, kind, names, now_ms);
         Ok(self.table.query(&query).await?.rows)
     }
 
@@ -196,30 +198,39 @@ impl CallSums {
         hour: Hour,
         sums: &Sums,
         now_ms: u64,
-    ) -> Result<[Change; 2], StoreError> {
+    ) -> Result<[Change; 4], StoreError> {
         let day = hour.day();
         let names = (day.first_hour().to_string(), day.last_hour().to_string());
+        // The hour before may have been written a moment ago, by the same move.
+        let strong = Consistency::Strong;
+        let query =
+            Query { consistency: strong, ..sums_range(tenant, "h", (&names.0, &names.1), now_ms) };
         let (mut of_day, mut summed) = (Sums::default(), vec![hour]);
-        for row in self.rows(tenant, "h", (&names.0, &names.1), now_ms).await? {
+        for row in self.table.query(&query).await?.rows {
             // A crash may have left a row of this hour, which is replaced, not added to.
-            let Some(other) = hour_of(&row).filter(|it| *it != hour) else { continue };
+            let Some(other) = hour_of(&row, "h").filter(|it| *it != hour) else { continue };
             of_day.merge(&sums_of(&row));
             summed.push(other);
         }
 
         of_day.merge(sums);
-        let change = |sk: String, sums: Sums, hours: &[Hour]| {
-            let hours = hours.iter().map(Hour::to_string).collect();
+        let of_day = of_day.bounded();
+        let change = |sk: String, value: String| {
             Change::Put(Row {
                 pk: partition(tenant),
                 // Written whole, never added to: whoever repeats the move writes the same row.
                 sk,
-                value: serde_json::to_string(&StoredSums { sums, hours }).unwrap_or_default(),
+                value,
                 expires: Some(hour.end().saturating_add(millis(RETENTION)) / 1000),
             })
         };
-        let of_hour = change(format!("h#{hour}"), sums.clone(), &[]);
-        Ok([of_hour, change(format!("d#{day}"), of_day.bounded(), &summed)])
+        let drawn = (Figures::of(sums).without_groups(), Figures::of(&of_day));
+        Ok([
+            change(format!("h#{hour}"), stored(sums.clone(), &[])),
+            change(format!("{OF_HOUR}#{hour}"), stored_figures(drawn.0, &[])),
+            change(format!("d#{day}"), stored(of_day, &summed)),
+            change(format!("{OF_DAY}#{day}"), stored_figures(drawn.1, &summed)),
+        ])
     }
 }
 
@@ -231,6 +242,30 @@ struct StoredSums {
     /// The hours that a day's row holds.
     #[serde(rename = "hs", default, skip_serializing_if = "Vec::is_empty")]
     hours: Vec<String>,
+}
+
+/// A row of sums as text, with the hours that it holds.
+fn stored(sums: Sums, hours: &[Hour]) -> String {
+    let hours = hours.iter().map(Hour::to_string).collect();
+    // A value of plain fields with text keys always serializes.
+    serde_json::to_string(&StoredSums { sums, hours }).unwrap_or_default()
+}
+
+/// A row of figures as text, with the hours that it holds.
+fn stored_figures(figures: Figures, hours: &[Hour]) -> String {
+    let hours = hours.iter().fold(0, |all, hour| all | view::bit(*hour));
+    serde_json::to_string(&StoredFigures { figures, hours }).unwrap_or_default()
+}
+
+/// Rows of sums of one kind, from one hour or day to another.
+fn sums_range(tenant: Option<&str>, kind: &str, (first, last): (&str, &str), now_ms: u64) -> Query {
+    Query {
+        start: Bound::Included(format!("{kind}#{first}")),
+        end: Bound::Included(format!("{kind}#{last}")),
+        // These rows change once an hour.
+        consistency: Consistency::Eventual,
+        ..Query::partition(partition(tenant), now_ms / 1000)
+    }
 }
 
 /// The hours in which a tenant made calls, with its own sums; all hours for all tenants.
@@ -283,12 +318,14 @@ fn summed_hours(row: &Row) -> Vec<Hour> {
     stored_sums(row).hours.iter().filter_map(|hour| Hour::parse(hour)).collect()
 }
 
-fn hour_of(row: &Row) -> Option<Hour> {
-    Hour::parse(row.sk.strip_prefix("h#")?)
+/// The hour of a row of this kind.
+fn hour_of(row: &Row, kind: &str) -> Option<Hour> {
+    Hour::parse(row.sk.strip_prefix(kind)?.strip_prefix('#')?)
 }
 
-fn day_of(row: &Row) -> Option<Day> {
-    Day::parse(row.sk.strip_prefix("d#")?)
+/// The day of a row of this kind.
+fn day_of(row: &Row, kind: &str) -> Option<Day> {
+    Day::parse(row.sk.strip_prefix(kind)?.strip_prefix('#')?)
 }
 
 #[cfg(test)]

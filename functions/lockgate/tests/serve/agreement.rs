@@ -1,6 +1,7 @@
 //! One mixed run with faults, counted by everybody who counts: the pages, `/v1/usage`, `/metrics`, the
 //! request log, the log and the ledger agree to the call and the token.
 
+use pages::{Count, Money, Share};
 use serde_json::Value;
 use testkit::client::ClientResponse;
 use testkit::lockgate::Lockgate;
@@ -109,7 +110,7 @@ async fn settled_usage(gateway: &Lockgate) -> Value {
 }
 
 /// What a page or a download gives.
-async fn page(gateway: &Lockgate, path: &str) -> String {
+pub(crate) async fn page(gateway: &Lockgate, path: &str) -> String {
     let operator = basic("root", "root-password");
     let headers = [("authorization", operator.as_str()), ("accept", "text/html")];
     let page = send(gateway, "GET", path, &headers, "").await;
@@ -170,6 +171,8 @@ async fn everybody_who_counts_counts_the_same() {
     metrics_agree(&gateway, &totals).await;
     log_agrees(&gateway, &totals);
     pages_agree(&gateway, &rows, &totals).await;
+    overview_agrees(&gateway, &totals).await;
+    usage_page_agrees(&gateway, &totals).await;
 }
 
 async fn ledger_agrees(gateway: &Lockgate, totals: &Totals) {
@@ -241,4 +244,84 @@ async fn pages_agree(gateway: &Lockgate, rows: &[&Value], totals: &Totals) {
     assert_eq!(column(&of_search, "input_tokens") as u64, totals.input, "{sums}");
     assert_eq!(column(&of_search, "output_tokens") as u64, totals.output, "{sums}");
     assert_eq!((column(&of_search, "cost_usd") * 1e6).round() as u64, totals.cost, "{sums}");
+}
+
+/// What stands between two texts of a page, the first time.
+fn between<'p>(page: &'p str, start: &str, end: &str) -> &'p str {
+    let found = page.split_once(start).and_then(|(_, rest)| rest.split_once(end));
+    found.unwrap_or_else(|| panic!("no {start} in {page}")).0
+}
+
+/// Every call that left a row, and the overview, once both know of each other's calls.
+async fn overview(gateway: &Lockgate) -> (Vec<Value>, String) {
+    for _ in 0..200 {
+        // The tenant's questions for its usage are calls too, and are written behind their responses.
+        let rows = kept(gateway, CALLS, &[]).await;
+        let html = page(gateway, "/admin").await;
+        let calls = Count(rows.len() as u64).to_string();
+        if between(&html, "<small>Calls</small><b>", "</b>") == calls {
+            return (rows, html);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the overview counts other calls than the log:\n{}", page(gateway, "/admin").await);
+}
+
+fn has_failed(row: &Value) -> bool {
+    row["outcome"] != "success" && row["outcome"] != "canceled"
+}
+
+/// How often another provider answered after one failed.
+fn rescued(row: &Value) -> usize {
+    let attempts = row["attempts"].as_array().unwrap();
+    let is_rescue = |pair: &&[Value]| {
+        pair[0]["provider"] != pair[1]["provider"] && pair[1]["outcome"] == "success"
+    };
+    attempts.windows(2).filter(is_rescue).count()
+}
+
+async fn overview_agrees(gateway: &Lockgate, totals: &Totals) {
+    let (rows, html) = overview(gateway).await;
+    let count =
+        |wanted: &dyn Fn(&Value) -> bool| rows.iter().filter(|row| wanted(row)).count() as u64;
+    let answered = count(&|row| row["outcome"] == "success");
+    let failed = count(&|row| has_failed(row) && row["attempts"] != Value::Array(vec![]));
+    let rescued: usize = rows.iter().map(rescued).sum();
+    assert!(0 < failed && 0 < rescued, "{rows:#?}");
+
+    let share = Share { part: answered, whole: answered + failed };
+    let shown = format!(
+        "<small>Answered</small><b>{share}</b><small>{failed} failed, {rescued} rescued by failover"
+    );
+    assert!(html.contains(&shown), "{shown}: {html}");
+    let cost = Money(totals.cost);
+    let shown = format!("<small>Spend</small><b>{cost}</b><small>{cost} this month");
+    assert!(html.contains(&shown), "{shown}: {html}");
+    for row in &rows {
+        let link = format!("/admin/requests/{}\"", row["id"].as_str().unwrap());
+        assert_eq!(html.contains(&link), has_failed(row), "{row}: {html}");
+    }
+}
+
+async fn usage_page_agrees(gateway: &Lockgate, totals: &Totals) {
+    let rows = kept(gateway, CALLS, &["--tenant", "search"]).await;
+    let html = page(gateway, "/admin/usage").await;
+    let settled = between(&html, "<small>Settled</small><b>", "</b>");
+    assert_eq!(settled, Money(totals.cost).to_string(), "{html}");
+    for path in ["/admin/usage", "/admin/usage?tenant=search"] {
+        let html = page(gateway, path).await;
+        let line = between(&html, ">search</a>", "</tr>");
+        let cells: Vec<&str> = line.split("<td class=\"num").skip(1).collect();
+        let cells: Vec<&str> = cells.iter().map(|it| between(it, ">", "</td>")).collect();
+        let counts =
+            [rows.len() as u64, totals.input, totals.output].map(|it| Count(it).to_string());
+        let cost = Money(totals.cost).to_string();
+        assert_eq!(cells, [&counts[..], &[cost]].concat(), "{path}: {html}");
+    }
+    let models = between(&html, "<h2>By model</h2>", "</section>");
+    for row in rows.iter().filter(|row| row["provider"].is_string()) {
+        let text = |name: &str| row[name].as_str().unwrap();
+        let model = format!("<td>{}/{}", text("provider"), text("sent_model"));
+        assert!(models.contains(&model), "{model}: {models}");
+    }
 }

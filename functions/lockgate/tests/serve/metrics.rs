@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use testkit::lockgate::Lockgate;
 use testkit::openai;
-use testkit::provider::{FakeProvider, ScriptedResponse, Step};
+use testkit::provider::{FakeProvider, Latch, ScriptedResponse, Step};
 
 use crate::request_log::kept;
 use crate::support::{
@@ -145,6 +145,54 @@ async fn every_metric_is_moved_by_a_mixed_run() {
     assert_eq!(sum(&all, "gen_ai_client_token_usage_count", &["gen_ai_token_type=\"input\""]), 3.);
     assert!(0. < sum(&all, "gen_ai_client_cost_usd_total", &[]));
     assert!(!all.keys().any(|key| key.contains("typed-by-a-client")), "{all:#?}");
+}
+
+/// Scrapes until gauges have these values.
+async fn until(gateway: &Lockgate, wanted: &[(&str, &[&str], f64)]) {
+    for _ in 0..200 {
+        let all = scrape(gateway).await;
+        if wanted.iter().all(|(name, labels, value)| sum(&all, name, labels) == *value) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("these values do not come: {wanted:?}: {:#?}", scrape(gateway).await);
+}
+
+#[tokio::test]
+async fn calls_in_flight_are_counted_by_format_and_provider_until_they_end() {
+    let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
+    first.respond_with([openai::error(500, "server_error", "down")]);
+    let latch = Latch::new();
+    let halting = [openai::role(), openai::chunk("Hel"), Step::Latch(latch.clone())];
+    let rest = [openai::chunk("lo"), openai::finish("stop"), openai::done()];
+    second.respond_with([ScriptedResponse::stream(halting.into_iter().chain(rest))]);
+    let gateway = gateway(&first, &second).await;
+    let mut stream = ask(&gateway, &hello_streamed("both")).await;
+    stream.until("Hel").await.unwrap();
+
+    let of = ["format=\"openai_chat\"", "provider=\"second\""];
+    let of_first = ["format=\"openai_chat\"", "provider=\"first\""];
+    let in_flight = |count: f64| {
+        [
+            ("proxy_active_requests", &of[..], count),
+            ("proxy_active_requests", &of_first[..], 0.),
+            ("proxy_active_requests", &[][..], count),
+            ("ai_gateway_requests_in_progress", &[][..], count),
+            ("aigateway_active_connections", &[][..], count),
+            ("aigateway_active_streams", &[][..], count),
+        ]
+    };
+    let all = scrape(&gateway).await;
+    for (name, labels, value) in in_flight(1.) {
+        assert_eq!(sum(&all, name, labels), value, "{name} {labels:?}: {all:#?}");
+    }
+    latch.open();
+    stream.until("[DONE]").await.unwrap();
+    until(&gateway, &in_flight(0.)).await;
+    let served = text(&gateway).await;
+    let zero = "proxy_active_requests{format=\"openai_chat\",provider=\"second\"} 0";
+    assert!(served.contains(zero), "{served}");
 }
 
 #[tokio::test]

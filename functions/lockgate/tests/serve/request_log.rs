@@ -5,7 +5,8 @@ use testkit::lockgate::{Lockgate, Setup};
 use testkit::openai;
 use testkit::provider::{FakeProvider, ScriptedResponse, Step};
 
-use crate::admin::USERS;
+use crate::admin::{USERS, ask as administer};
+use crate::agreement::page;
 use crate::support::{
     BOTH, KEY, ask, ask_with, gateway_for, gateway_for_both, hello, hello_streamed, program,
     provider, send, streaming_provider, text_in, text_of,
@@ -208,6 +209,59 @@ async fn a_terminal_reads_the_log_of_a_gateway_at_a_url() {
     let stranger = program().arguments(["requests", "--url", gateway.url(), "--user", "root:no"]);
     let refused = stranger.run().await;
     assert!(String::from_utf8(refused.stderr).unwrap().contains("401"));
+}
+
+/// What a command against a gateway's address prints as JSON, a line each.
+async fn json_at_url(gateway: &Lockgate, arguments: &[&str]) -> Vec<Value> {
+    let (is_success, text, complaint) = at_url(gateway, arguments).await;
+    assert!(is_success, "{complaint}");
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn tenants_are_shown_by_their_names_and_found_by_either() {
+    let first = provider().await;
+    let gateway = gateway_for(&first, USERS).await;
+    let (_, made) =
+        administer(&gateway, "POST", "/admin/tenants", r#"{"name": "Search team"}"#).await;
+    let (id, key) = (made["id"].as_str().unwrap(), made["api_key"].as_str().unwrap());
+    let body = hello("first/m").to_string();
+    let headers = [("x-api-key", key)];
+    text_of(send(&gateway, "POST", "/v1/chat/completions", &headers, body).await).await;
+    text_of(ask(&gateway, &hello("first/m")).await).await;
+    kept(&gateway, 2, &[]).await;
+
+    let data = gateway.folder().join("lockgate.db");
+    let here = ["--data", data.to_str().unwrap()];
+    for tenant in [id, "Search team"] {
+        let rows = kept(&gateway, 1, &["--tenant", tenant]).await;
+        assert_eq!((rows.len(), &rows[0]["tenant"]), (1, &json!(id)));
+        assert_eq!(rows[0]["tenant_name"], "Search team");
+        let there = json_at_url(&gateway, &["requests", "--json", "--tenant", tenant]).await;
+        assert_eq!(there, rows);
+        let tenant = tenant.replace(' ', "%20");
+        let (_, list) =
+            administer(&gateway, "GET", &format!("/admin/requests?tenant={tenant}"), "").await;
+        assert_eq!(list["data"], json!(rows));
+        let html = page(&gateway, &format!("/admin/requests?tenant={tenant}")).await;
+        let row = format!("<tr id=\"r-{}\"", rows[0]["id"].as_str().unwrap());
+        assert!(html.contains(&row) && html.matches("<tr id=").count() == 1, "{html}");
+        assert!(html.contains("Search team") && !html.contains(&format!(">{id}<")), "{html}");
+    }
+    for command in [&["requests"][..], &["top", "--once"]] {
+        let shown = program().arguments(command.iter().chain(&here).copied()).run().await;
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        assert!(shown.contains("Search team") && !shown.contains(id), "{shown}");
+    }
+    let top = json_at_url(&gateway, &["top", "--once", "--json"]).await.remove(0);
+    assert_eq!(top["tenants"][id]["name"], "Search team", "{top}");
+
+    // Calls outlive their tenant.
+    administer(&gateway, "DELETE", &format!("/admin/tenants/{id}"), "").await;
+    let rows = kept(&gateway, 1, &["--tenant", id]).await;
+    assert_eq!(rows[0]["tenant_name"], json!(id));
+    let there = json_at_url(&gateway, &["requests", "--json", "--tenant", id]).await;
+    assert_eq!(there, rows);
 }
 
 #[tokio::test]

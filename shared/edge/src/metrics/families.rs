@@ -35,8 +35,8 @@ pub(super) struct Reading {
     pub(super) budgets: BTreeMap<String, f64>,
     /// How many tenants made calls in the current hour.
     pub(super) active_tenants: usize,
-    /// Calls of this process that have not ended.
-    pub(super) in_flight: u64,
+    /// Calls of this process that have not ended, by format and the provider of their latest attempt.
+    pub(super) in_flight: BTreeMap<(&'static str, String), u64>,
     /// Streams of this process that have not ended.
     pub(super) streams: u64,
     /// Records of this process that were lost.
@@ -220,7 +220,7 @@ fn of_seed_b(reading: &Reading) -> Vec<Family> {
         gauge(
             "aigateway_active_connections",
             "Calls in flight, of this process.",
-            BTreeMap::from([(vec![], float(reading.in_flight))]),
+            BTreeMap::from([(vec![], float(reading.in_flight.values().sum()))]),
         ),
         gauge("aigateway_instance_info", "The gateway's version.", BTreeMap::from([(info, 1.0)])),
     ]
@@ -333,7 +333,7 @@ fn of_seed_c(reading: &Reading) -> Vec<Family> {
         gauge(
             "ai_gateway_requests_in_progress",
             "Calls in flight, of this process.",
-            BTreeMap::from([(vec![], float(reading.in_flight))]),
+            BTreeMap::from([(vec![], float(reading.in_flight.values().sum()))]),
         ),
         gauge(
             "ai_gateway_active_clients",
@@ -375,10 +375,15 @@ fn of_seed_d(reading: &Reading) -> Vec<Family> {
         counter("proxy_errors", "Calls that failed, by the code of the failure.", added(errors)),
         gauge(
             "proxy_active_requests",
-            "Calls in flight, of this process.",
-            BTreeMap::from([(vec![], float(reading.in_flight))]),
+            "Calls in flight, of this process, by the provider of their latest attempt.",
+            reading.in_flight.iter().map(active_requests).collect(),
         ),
     ]
+}
+
+fn active_requests(((format, provider), calls): (&(&'static str, String), &u64)) -> (Labels, f64) {
+    let provider = if provider.is_empty() { NONE.to_owned() } else { provider.clone() };
+    (vec![("format", (*format).to_owned()), ("provider", provider)], float(*calls))
 }
 
 /// Success or error: what the third and fourth seeds tell apart.

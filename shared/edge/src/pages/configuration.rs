@@ -248,7 +248,7 @@ async fn explained(desk: &Desk, after: &Config) -> AdminResult<Vec<Explained>> {
 
 /// The names of tenants that may use a name whose targets change.
 async fn affected(desk: &Desk, explained: &[Explained]) -> AdminResult<Vec<String>> {
-    let tenants = desk.tenants().await?.into_iter().map(|view| view.tenant);
+    let tenants = desk.tenants().await?.iter().map(|view| view.tenant.clone());
     let uses = |tenant: &tenants::Tenant| {
         explained.iter().any(|it| policy::authorize_model(tenant, &it.model).is_ok())
     };

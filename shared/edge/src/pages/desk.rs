@@ -10,8 +10,8 @@ use std::{
 };
 
 use admin::{
-    Admin, AdminResult, ApiBody, ApiRequest, MAX_PAGE_ITEMS, Operation, Operator, PageRequest,
-    Problem, ProblemKind, TenantView,
+    Admin, AdminResult, ApiBody, ApiRequest, Operation, Operator, Problem, ProblemKind, TenantList,
+    TenantView,
 };
 use bytes::Bytes;
 use gateway::Clock;
@@ -23,6 +23,7 @@ use pages::{
     shell::{Notice, Section, Shell, Theme, Tone},
 };
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::{form::Form, table::PageResult};
 use crate::{
@@ -30,9 +31,6 @@ use crate::{
     front::App,
     request::Arrival,
 };
-
-/// How many pages of tenants are read at most for one page: 2,000 tenants.
-pub(super) const MAX_TENANT_PAGES: usize = 20;
 
 /// What a page needs of its request.
 pub(super) struct Desk {
@@ -43,6 +41,8 @@ pub(super) struct Desk {
     /// What stands in the path in place of parameters.
     pub(super) parameters: Vec<String>,
     pub(super) query: Form,
+    /// The tenants, once they have been read for this request.
+    pub(super) tenants: OnceCell<TenantList>,
     /// The form that was sent.
     pub(super) form: Form,
     /// The body as it came.
@@ -113,24 +113,24 @@ impl Desk {
     }
 
     /// The tenants, as many as pages of the whole gateway show.
-    pub(super) async fn tenants(&self) -> AdminResult<Vec<TenantView>> {
-        let mut page = PageRequest { limit: MAX_PAGE_ITEMS, ..PageRequest::default() };
-        let mut tenants = vec![];
-        for _ in 0..MAX_TENANT_PAGES {
-            let list = self.admin()?.list_tenants(&page, self.clock()).await?;
-            tenants.extend(list.tenants);
-            page.cursor = list.cursor;
-            if page.cursor.is_none() {
-                break;
-            }
-        }
-        Ok(tenants)
+    pub(super) async fn tenants(&self) -> AdminResult<&[TenantView]> {
+        Ok(&self.first_tenants().await?.tenants)
+    }
+
+    /// Whether the tenants that pages show are all of them.
+    pub(super) async fn has_all_tenants(&self) -> AdminResult<bool> {
+        Ok(self.first_tenants().await?.cursor.is_none())
     }
 
     /// The names of tenants by their ids.
     pub(super) async fn names(&self) -> AdminResult<BTreeMap<String, String>> {
-        let tenants = self.tenants().await?.into_iter();
-        Ok(tenants.map(|view| (view.tenant.id, view.tenant.settings.name)).collect())
+        Ok(self.first_tenants().await?.names())
+    }
+
+    /// Reads the tenants once for one request, since each read costs.
+    async fn first_tenants(&self) -> AdminResult<&TenantList> {
+        let read = || async { self.admin()?.first_tenants(self.clock()).await };
+        self.tenants.get_or_try_init(read).await
     }
 
     /// The names that clients may use as a model: routes and models.

@@ -18,7 +18,8 @@ const CALL_COLUMNS: &str = "ended_at,id,tenant,outcome,status,requested_model,pr
 
 pub(super) fn requests(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
-        let (filter, names) = (requests::filter_of(desk), desk.names().await?);
+        let names = desk.names().await?;
+        let filter = requests::filter_of(desk, &names);
         let found = requests::read(desk, &filter, MAX_CALLS).await?;
         let mut text = CALL_COLUMNS.to_owned();
         for call in &found.calls {
@@ -47,7 +48,7 @@ pub(super) fn requests(desk: &mut Desk) -> PageFuture<'_> {
 
 pub(super) fn usage(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
-        let (days, names) = (usage::month(desk).await?, desk.names().await?);
+        let (days, names) = (usage::whole_month(desk).await?, desk.names().await?);
         let mut text =
             "day,tenant,provider,model,calls,input_tokens,output_tokens,cost_usd,unpriced\n"
                 .to_owned();

@@ -19,7 +19,6 @@ use tenants::AuditEntry;
 
 use super::{
     desk::{Desk, page},
-    sums,
     table::PageFuture,
     tenant,
 };
@@ -72,7 +71,8 @@ async fn providers(desk: &Desk, cooling: &[Cooldown]) -> AdminResult<Vec<Provide
     let hour = Hour::of(desk.now());
     // Two hours: at the full hour the current one would be empty.
     let found = desk.app.records.sums.by_hour(hour.previous(), hour, None, desk.now()).await?;
-    let sums = sums::merged(&found);
+    let mut sums = Sums::default();
+    found.iter().for_each(|it| sums.merge(&it.sums));
     let by_provider = sums.grouped(|key| key.provider.clone());
     let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
     let provider = |name: &str| {

@@ -2,18 +2,21 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use admin::{AdminResult, PageRequest};
+use admin::AdminResult;
 use pages::{
     Count, Moment, Money, Took,
-    overview::{Attention, Failure, Figures, Overview},
+    overview::{self, Attention, Failure, Overview},
     requests::{Filter, Only},
     shell::{Link, Notice, Pill, Section, Tone},
 };
 use telemetry::{
     Day, Hour,
-    sums::{FIRST_TOKEN_BOUNDS, OVERHEAD_BOUNDS, Sums},
+    request_log::CallRow,
+    sums::{
+        FIRST_TOKEN_BOUNDS, Figures, LATEST_FAILURES, OVERHEAD_BOUNDS, PeriodFigures, SumsView,
+    },
 };
-use tenants::BudgetPeriod;
+use tenants::{BudgetPeriod, BudgetUsage, Tenant};
 
 use super::{
     calls,
@@ -23,82 +26,96 @@ use super::{
 };
 
 const DAY_HOURS: usize = 24;
-const MAX_FAILURES: usize = 8;
+/// How old a failure may be that is shown, in milliseconds.
+const MAX_FAILURE_AGE_MS: u64 = 24 * 60 * 60 * 1000;
 const MAX_ATTENTION: usize = 4;
 /// From which share of a budget on somebody should look, in percent.
 const NEAR_END_PERCENT: u64 = 80;
 /// How many tenants' ledgers are read for one page.
 const MAX_BUDGETS: usize = 20;
 
-/// The sums of a window in parts, and of the window before.
+/// The figures of a window in parts, and of the window before.
 struct Window {
-    parts: Vec<Sums>,
-    before: Sums,
+    parts: Vec<Figures>,
+    before: Figures,
 }
 
-async fn hours(desk: &Desk) -> AdminResult<Window> {
+/// How far back a window of days and its chart go.
+#[derive(Clone, Copy)]
+struct Span {
+    name: &'static str,
+    /// Days of the window; none where it has hours.
+    window_days: Option<u64>,
+    chart_days: u64,
+}
+
+impl Span {
+    fn named(name: &str) -> Self {
+        match name {
+            "7d" => Self { name: "7d", window_days: Some(7), chart_days: 14 },
+            "30d" => Self { name: "30d", window_days: Some(30), chart_days: 30 },
+            _ => Self { name: "24h", window_days: None, chart_days: 14 },
+        }
+    }
+
+    /// The first day that the page shows anything of.
+    fn first_day(self, today: Day) -> Day {
+        let days = self.chart_days.max(2 * self.window_days.unwrap_or_default());
+        today.before(days - 1).min(super::usage::first_of_month(today))
+    }
+}
+
+async fn window_of_hours(desk: &Desk, view: &SumsView) -> AdminResult<Window> {
     let last = Hour::of(desk.now());
     let mut periods = vec![last];
     while periods.len() < 2 * DAY_HOURS {
         periods.push(periods[periods.len() - 1].previous());
     }
     periods.reverse();
-    // One read for both windows, since the sums of hours lie next to each other.
-    let found = desk.app.records.sums.by_hour(periods[0], last, None, desk.now()).await?;
-    let mut found: BTreeMap<Hour, Sums> =
-        found.into_iter().map(|it| (it.period, it.sums)).collect();
+    // One read for both windows, since the figures of hours lie next to each other.
+    let found = view.by_hour(periods[0], last).await?;
+    let mut found: BTreeMap<Hour, Figures> =
+        found.into_iter().map(|it| (it.period, it.figures)).collect();
     let mut parts = periods.into_iter().map(|it| found.remove(&it).unwrap_or_default());
-    let mut before = Sums::default();
+    let mut before = Figures::default();
     parts.by_ref().take(DAY_HOURS).for_each(|it| before.merge(&it));
     Ok(Window { parts: parts.collect(), before })
 }
 
-async fn window_of_days(desk: &Desk, count: u64) -> AdminResult<Window> {
-    let last = Day::of(desk.now());
-    let found = sums::days(desk, last.before(2 * count - 1), last, None).await?;
-    let split = found.len().saturating_sub(usize::try_from(count).unwrap_or(0));
-    let before = sums::merged(&found[..split]);
-    Ok(Window { parts: found.into_iter().skip(split).map(|it| it.sums).collect(), before })
-}
-
-/// Calls that failed although they were let in.
-fn failed(sums: &Sums) -> u64 {
-    let groups = sums.grouped(|key| key.outcome.clone());
-    let failed =
-        groups.iter().filter(|(outcome, _)| !["success", "canceled"].contains(&outcome.as_str()));
-    failed.map(|(_, sum)| sum.calls.saturating_sub(sum.refused)).sum()
-}
-
-fn answered(sums: &Sums) -> u64 {
-    let groups = sums.grouped(|key| key.outcome.clone());
-    groups.get("success").map_or(0, |sum| sum.calls)
+/// The last so many of some days, and those before them.
+fn window_of_days(days: &[PeriodFigures<Day>], count: u64, today: Day) -> Window {
+    let both = sums::since(days, today.before(2 * count - 1));
+    let parts = sums::since(both, today.before(count - 1));
+    let before = &both[..both.len() - parts.len()];
+    Window {
+        parts: parts.iter().map(|it| it.figures.clone()).collect(),
+        before: sums::merged(before),
+    }
 }
 
 fn micros(value: Option<u64>) -> Option<Took> {
     value.map(|it| Took(Duration::from_micros(it)))
 }
 
-fn figures(window: &Window, month: u64, budget: Option<u64>) -> Figures {
-    let mut all = Sums::default();
+fn figures(window: &Window, month: u64, budget: Option<u64>) -> overview::Figures {
+    let mut all = Figures::default();
     window.parts.iter().for_each(|it| all.merge(it));
-    let total = all.total();
-    let rescued = all.fallbacks.iter().filter(|(key, _)| key.outcome == "success");
-    let median = |sums: &Sums| sums.total().first_token.quantile(0.5, FIRST_TOKEN_BOUNDS);
-    let curve = |part: &dyn Fn(&Sums) -> u64| window.parts.iter().map(part).collect();
-    Figures {
-        calls: Count(total.calls),
-        calls_before: Some(Count(window.before.count())),
-        answered: Count(answered(&all)),
-        failed: Count(failed(&all)),
-        failed_over: Count(rescued.map(|(_, count)| count).sum()),
-        spend: Money(total.cost),
+    let median = |part: &Figures| part.first_token.quantile(0.5, FIRST_TOKEN_BOUNDS);
+    let curve = |part: &dyn Fn(&Figures) -> u64| window.parts.iter().map(part).collect();
+    overview::Figures {
+        calls: Count(all.calls),
+        calls_before: Some(Count(window.before.calls)),
+        answered: Count(all.answered),
+        failed: Count(all.failed),
+        failed_over: Count(all.failed_over),
+        spend: Money(all.cost),
         month: Money(month),
         budget: budget.map(Money),
         first_token: micros(median(&all)),
-        overhead: micros(total.overhead.quantile(0.5, OVERHEAD_BOUNDS)),
-        calls_curve: curve(&Sums::count),
-        failed_curve: curve(&failed),
-        spend_curve: curve(&|it| it.total().cost),
+        overhead: micros(all.overhead.quantile(0.5, OVERHEAD_BOUNDS)),
+        calls_curve: curve(&|it| it.calls),
+        failed_curve: curve(&|it| it.failed),
+        spend_curve: curve(&|it| it.cost),
         first_token_curve: curve(&|it| median(it).unwrap_or_default()),
     }
 }
@@ -116,21 +133,26 @@ async fn monthly_budget(desk: &Desk) -> AdminResult<Option<u64>> {
 
 /// Tenants whose budget is nearly used up.
 async fn budgets_near_their_end(desk: &Desk) -> AdminResult<Vec<Notice>> {
-    let page = PageRequest { limit: MAX_BUDGETS, ..PageRequest::default() };
+    let tenants = desk.tenants().await?.iter().map(|view| &view.tenant);
+    let bounded = tenants.filter(|tenant| tenant.settings.budget.amount.is_some());
+    let mut near = vec![];
     // Each tenant's ledger is a read of the store, so that a page looks at a few.
-    let usage = desk.admin()?.usage(&page, desk.clock()).await?;
-    let near = usage.items.iter().filter_map(|it| {
-        let budget = it.ledger.budget?;
-        let used = budget.used.saturating_add(budget.held);
-        let percent = used.saturating_mul(100).checked_div(budget.limit).unwrap_or(100);
-        let tenant = &it.tenant.tenant;
-        let strong = format!("{} is at {percent} % of its budget.", tenant.settings.name);
-        let text = format!("{} of {} are spent or held.", Money(used), Money(budget.limit));
-        let link = Link::new("Look at it", format!("/admin/tenants/{}", tenant.id));
-        let tone = if 100 <= percent { Tone::Err } else { Tone::Warn };
-        (NEAR_END_PERCENT <= percent).then(|| Notice::new(tone, strong, text).with_link(link))
-    });
-    Ok(near.collect())
+    for tenant in bounded.take(MAX_BUDGETS) {
+        let ledger = desk.app.gateway.ledger_usage(tenant, desk.clock()).await?;
+        near.extend(ledger.budget.and_then(|budget| budget_notice(tenant, &budget)));
+    }
+    Ok(near)
+}
+
+/// What to say of a budget of which little is left.
+fn budget_notice(tenant: &Tenant, budget: &BudgetUsage) -> Option<Notice> {
+    let used = budget.used.saturating_add(budget.held);
+    let percent = used.saturating_mul(100).checked_div(budget.limit).unwrap_or(100);
+    let strong = format!("{} is at {percent} % of its budget.", tenant.settings.name);
+    let text = format!("{} of {} are spent or held.", Money(used), Money(budget.limit));
+    let link = Link::new("Look at it", format!("/admin/tenants/{}", tenant.id));
+    let tone = if 100 <= percent { Tone::Err } else { Tone::Warn };
+    (NEAR_END_PERCENT <= percent).then(|| Notice::new(tone, strong, text).with_link(link))
 }
 
 /// What is missing before a program can call.
@@ -146,7 +168,7 @@ async fn first_steps(desk: &Desk) -> AdminResult<Option<Notice>> {
     Ok(Some(Notice::new(Tone::Info, missing, "").with_link(link)))
 }
 
-async fn attention(desk: &Desk, recent: &Sums) -> AdminResult<Vec<Attention>> {
+async fn attention(desk: &Desk, recent: &Figures) -> AdminResult<Vec<Attention>> {
     let mut attention: Vec<Attention> = vec![];
     for item in health::cooldowns(desk).await.into_iter().take(MAX_ATTENTION) {
         attention.push(Attention {
@@ -167,10 +189,19 @@ async fn attention(desk: &Desk, recent: &Sums) -> AdminResult<Vec<Attention>> {
     Ok(attention)
 }
 
-async fn failures(desk: &Desk) -> AdminResult<Vec<Failure>> {
-    let filter = Filter { only: vec![Only::Failed], ..requests::filter_of(desk) };
-    let (found, names) = (requests::read(desk, &filter, MAX_FAILURES).await?, desk.names().await?);
-    let failure = |call: &telemetry::request_log::CallRow| Failure {
+/// The latest failures of the last day.
+async fn failures(desk: &Desk, view: &SumsView) -> AdminResult<Vec<Failure>> {
+    let names = desk.names().await?;
+    let calls = match view.latest_failures() {
+        Some(calls) => calls,
+        // An earlier version has summed the log, and kept none.
+        None => {
+            let filter = Filter { only: vec![Only::Failed], ..requests::filter_of(desk, &names) };
+            requests::read(desk, &filter, LATEST_FAILURES).await?.calls
+        }
+    };
+    let oldest = desk.now().saturating_sub(MAX_FAILURE_AGE_MS);
+    let failure = |call: &CallRow| Failure {
         at: Moment(call.ended()),
         id: call.id.clone(),
         tenant: calls::tenant_name(call, &names),
@@ -178,34 +209,32 @@ async fn failures(desk: &Desk) -> AdminResult<Vec<Failure>> {
         text: calls::what_happened(call),
         took: Took::ms(call.total_ms),
     };
-    Ok(found.calls.iter().map(failure).collect())
+    Ok(calls.iter().filter(|call| oldest <= call.ended()).map(failure).collect())
 }
 
 pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
-        let wanted = desk.query.get("window");
-        let (window, name, chart_days) = match wanted {
-            "7d" => (window_of_days(desk, 7).await?, "7d", 14),
-            "30d" => (window_of_days(desk, 30).await?, "30d", 30),
-            _ => (hours(desk).await?, "24h", 14),
+        let (span, today) = (Span::named(desk.query.get("window")), Day::of(desk.now()));
+        let view = sums::view(desk).await?;
+        let days = sums::days(&view, span.first_day(today), today, None).await?;
+        let window = match span.window_days {
+            Some(count) => window_of_days(&days, count, today),
+            None => window_of_hours(desk, &view).await?,
         };
-        let today = Day::of(desk.now());
-        let days = sums::days(desk, today.before(chart_days - 1), today, None).await?;
-        let recent = sums::merged(&days);
-        let month = sums::days(desk, super::usage::first_of_month(today), today, None).await?;
-        let month = sums::merged(&month).total().cost;
+        let month = sums::merged(sums::since(&days, super::usage::first_of_month(today))).cost;
+        let chart = sums::since(&days, today.before(span.chart_days - 1));
 
         let mut shell = desk.shell(Section::Overview, "Overview").await?;
         shell.notices.extend(first_steps(desk).await?);
         shell.notices.extend(budgets_near_their_end(desk).await?);
         page(&Overview {
             shell,
-            window: name.to_owned(),
+            window: span.name.to_owned(),
             until: Moment(desk.now()),
             figures: figures(&window, month, monthly_budget(desk).await?),
-            spend: sums::cost_by_provider(&days),
-            attention: attention(desk, &recent).await?,
-            failures: failures(desk).await?,
+            spend: sums::cost_by_provider(chart),
+            attention: attention(desk, &sums::merged(chart)).await?,
+            failures: failures(desk, &view).await?,
         })
     })
 }

@@ -57,7 +57,7 @@ static MODEL_ENDPOINTS: LazyLock<Router> = LazyLock::new(|| {
 
 pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
-        let tenants = desk.tenants().await?.into_iter().map(|view| view.tenant);
+        let tenants = desk.tenants().await?.iter().map(|view| view.tenant.clone());
         let choices: Vec<Choice> = tenants.map(|it| Choice::new(it.id, it.settings.name)).collect();
         let models = desk.models().await?;
         let model = desk.query.filled("model").map(str::to_owned);

@@ -60,7 +60,8 @@ fn form(desk: &Desk, known: &[PriceView], problem: Option<&Problem>) -> Form {
 async fn view(desk: &Desk, problem: Option<&Problem>) -> PageResult {
     let known = desk.admin()?.prices(desk.clock()).await?;
     let today = Day::of(desk.now());
-    let days = sums::days(desk, today.before(RECENT_DAYS - 1), today, None).await?;
+    let sums = sums::view(desk).await?;
+    let days = sums::days(&sums, today.before(RECENT_DAYS - 1), today, None).await?;
     let unpriced = sums::unpriced(&sums::merged(&days));
     let calls = |provider: &str, model: &str| {
         let found = unpriced.iter().find(|((of, name), _)| of == provider && name == model);

@@ -20,6 +20,7 @@ use super::{
     desk::{Desk, page, see_other, tenant_choices},
     table::PageFuture,
 };
+use crate::requests::tenant_id;
 
 /// How many rows a page of the list has.
 const PAGE_ROWS: usize = 50;
@@ -36,12 +37,13 @@ pub(super) struct Listed {
     searched_to: u64,
 }
 
-/// The filter that a query names.
-pub(super) fn filter_of(desk: &Desk) -> Filter {
+/// The filter that a query names. Its tenant is one's id or name.
+pub(super) fn filter_of(desk: &Desk, names: &BTreeMap<String, String>) -> Filter {
     let text = |name: &str| desk.query.get(name).to_owned();
     let range = if desk.query.get("range").is_empty() { "24h".to_owned() } else { text("range") };
     let only = Only::ALL.into_iter().filter(|it| desk.query.get(it.name()) == "1").collect();
-    Filter { search: text("q"), range, tenant: text("tenant"), target: text("target"), only }
+    let tenant = tenant_id(names, desk.query.get("tenant"));
+    Filter { search: text("q"), range, tenant, target: text("target"), only }
 }
 
 /// The filter as the log knows it. A search and more than one attempt are looked for afterwards.
@@ -135,7 +137,8 @@ async fn tail(desk: &Desk, filter: &Filter, names: &BTreeMap<String, String>) ->
 
 pub(super) fn list(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
-        let (filter, names) = (filter_of(desk), desk.names().await?);
+        let names = desk.names().await?;
+        let filter = filter_of(desk, &names);
         if desk.query.get("part") == "rows" {
             return page(&RowsPart { rows: tail(desk, &filter, &names).await? });
         }

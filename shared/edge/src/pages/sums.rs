@@ -9,7 +9,7 @@ use pages::{
 };
 use telemetry::{
     Day,
-    sums::{PeriodSums, Sums},
+    sums::{Figures, PeriodFigures, SumsView},
 };
 
 use super::desk::Desk;
@@ -17,28 +17,39 @@ use super::desk::Desk;
 /// How many providers or models have a colour of their own in a chart.
 const MAX_SERIES: usize = 4;
 
-/// The sums of days, oldest first; days without calls are there, empty.
+/// The sums as they stand, for everything that one page shows of them.
+pub(super) async fn view(desk: &Desk) -> AdminResult<SumsView> {
+    Ok(desk.app.records.sums.view(desk.now()).await?)
+}
+
+/// The figures of days, oldest first; days without calls are there, empty.
 pub(super) async fn days(
-    desk: &Desk,
+    view: &SumsView,
     first: Day,
     last: Day,
     tenant: Option<&str>,
-) -> AdminResult<Vec<PeriodSums<Day>>> {
-    let found = desk.app.records.sums.by_day(first, last, tenant, desk.now()).await?;
-    let mut found: BTreeMap<Day, Sums> = found.into_iter().map(|it| (it.period, it.sums)).collect();
+) -> AdminResult<Vec<PeriodFigures<Day>>> {
+    let found = view.by_day(first, last, tenant).await?;
+    let mut found: BTreeMap<Day, Figures> =
+        found.into_iter().map(|it| (it.period, it.figures)).collect();
     let mut days = vec![];
     let mut day = first;
     while day <= last {
-        days.push(PeriodSums { period: day, sums: found.remove(&day).unwrap_or_default() });
+        days.push(PeriodFigures { period: day, figures: found.remove(&day).unwrap_or_default() });
         day = day.next();
     }
     Ok(days)
 }
 
-/// All of some sums together.
-pub(super) fn merged<P>(periods: &[PeriodSums<P>]) -> Sums {
-    let mut all = Sums::default();
-    periods.iter().for_each(|it| all.merge(&it.sums));
+/// The days that are not before another.
+pub(super) fn since(days: &[PeriodFigures<Day>], first: Day) -> &[PeriodFigures<Day>] {
+    &days[days.partition_point(|it| it.period < first)..]
+}
+
+/// All of some figures together.
+pub(super) fn merged<P>(periods: &[PeriodFigures<P>]) -> Figures {
+    let mut all = Figures::default();
+    periods.iter().for_each(|it| all.merge(&it.figures));
     all
 }
 
@@ -48,26 +59,24 @@ pub(super) fn day_name(day: Day) -> String {
 }
 
 /// Cost by day and provider; the largest four by name, the rest together.
-pub(super) fn cost_by_provider(days: &[PeriodSums<Day>]) -> Columns {
-    let all = merged(days).grouped(|key| key.provider.clone());
-    let mut providers: Vec<(String, u64)> =
-        all.into_iter().map(|(name, sum)| (name, sum.cost)).collect();
+pub(super) fn cost_by_provider(days: &[PeriodFigures<Day>]) -> Columns {
+    let all = merged(days);
+    let mut providers: Vec<(&str, u64)> = all.cost_by_provider().into_iter().collect();
     providers.retain(|(name, cost)| !name.is_empty() && 0 < *cost);
     providers.sort_by_key(|(_, cost)| std::cmp::Reverse(*cost));
-    let named: Vec<String> =
-        providers.iter().take(MAX_SERIES).map(|(name, _)| name.clone()).collect();
+    let named: Vec<&str> = providers.iter().take(MAX_SERIES).map(|(name, _)| *name).collect();
 
-    let cost = |period: &PeriodSums<Day>, wanted: &dyn Fn(&str) -> bool| {
-        let groups = period.sums.grouped(|key| key.provider.clone());
-        groups.iter().filter(|(name, _)| wanted(name)).map(|(_, sum)| sum.cost).sum::<u64>()
+    let cost = |period: &PeriodFigures<Day>, wanted: &dyn Fn(&str) -> bool| {
+        let costs = period.figures.cost_by_provider().into_iter();
+        costs.filter(|(name, _)| wanted(name)).map(|(_, cost)| cost).sum::<u64>()
     };
     let mut series: Vec<Series> = vec![];
     for name in &named {
-        let values = days.iter().map(|it| cost(it, &|provider| provider == name)).collect();
-        series.push(Series { name: name.clone(), values });
+        let values = days.iter().map(|it| cost(it, &|provider| provider == *name)).collect();
+        series.push(Series { name: (*name).to_owned(), values });
     }
     if MAX_SERIES < providers.len() {
-        let is_other = |provider: &str| !named.iter().any(|name| name == provider);
+        let is_other = |provider: &str| !named.contains(&provider);
         let values = days.iter().map(|it| cost(it, &is_other)).collect();
         series.push(Series { name: "others".to_owned(), values });
     }
@@ -80,8 +89,7 @@ pub(super) fn cost_by_provider(days: &[PeriodSums<Day>]) -> Columns {
 }
 
 /// Models in use whose price is not known, with how many calls had none.
-pub(super) fn unpriced(sums: &Sums) -> Vec<((String, String), u64)> {
-    let groups = sums.grouped(|key| (key.provider.clone(), key.model.clone()));
-    let unpriced = groups.into_iter().map(|(key, sum)| (key, sum.unpriced));
+pub(super) fn unpriced(figures: &Figures) -> Vec<((String, String), u64)> {
+    let unpriced = figures.models.iter().map(|(key, amounts)| (key.clone(), amounts.unpriced));
     unpriced.filter(|((provider, _), calls)| 0 < *calls && !provider.is_empty()).collect()
 }

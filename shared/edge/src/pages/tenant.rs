@@ -89,7 +89,7 @@ async fn spend(desk: &Desk, view: &TenantView) -> AdminResult<Spend> {
     Ok(Spend {
         period: Moment(today.start()).month_text(),
         // The ledger is what limits obey; where it keeps no month, the records say what was spent.
-        settled: Money(ledger.budget.filter(|_| is_monthly).map_or(all.total().cost, |it| it.used)),
+        settled: Money(ledger.budget.filter(|_| is_monthly).map_or(all.cost, |it| it.used)),
         held: Money(held),
         holds: Count(ledger.in_flight),
         lost: Money(ledger.budget.map_or(0, |budget| budget.lost)),

@@ -178,10 +178,9 @@ pub(super) fn list(desk: &mut Desk) -> PageFuture<'_> {
             |view: &&TenantView| view.tenant.settings.name.to_lowercase().contains(&search);
 
         let today = telemetry::Day::of(desk.now());
-        let month =
-            super::sums::days(desk, super::usage::first_of_month(today), today, None).await?;
-        let costs = super::sums::merged(&month).grouped(|key| key.tenant.clone());
-        let costs = costs.into_iter().map(|(tenant, sum)| (tenant, sum.cost)).collect();
+        let month = super::usage::month_of(desk, today, None).await?;
+        let tenants = super::sums::merged(&month).tenants;
+        let costs = tenants.into_iter().map(|(tenant, amounts)| (tenant, amounts.cost)).collect();
         let mut rows = vec![];
         for view in found.tenants.iter().filter(is_wanted) {
             rows.push(row(desk, view, &costs).await?);

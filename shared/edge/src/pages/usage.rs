@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use admin::{AdminResult, MAX_PAGE_ITEMS, PageRequest, TenantUsage};
+use admin::AdminResult;
 use pages::{
     Count, Moment, Money,
     chart::Curve,
@@ -12,11 +12,13 @@ use pages::{
 };
 use telemetry::{
     Day,
-    sums::{CallSum, PeriodSums, Sums},
+    sums::{Amounts, Figures, PeriodFigures, PeriodSums},
 };
 
+use tenants::LedgerUsage;
+
 use super::{
-    desk::{Desk, MAX_TENANT_PAGES, number, page, tenant_choices},
+    desk::{Desk, number, page, tenant_choices},
     sums,
     table::PageFuture,
 };
@@ -65,19 +67,19 @@ fn chosen_month(desk: &Desk) -> Day {
 }
 
 /// What a month will have cost at its end, at the pace of the last days.
-pub(super) fn forecast(days: &[PeriodSums<Day>], today: Day) -> Option<u64> {
+pub(super) fn forecast(days: &[PeriodFigures<Day>], today: Day) -> Option<u64> {
     let first = days.first()?.period;
     let last = last_of_month(first);
     if today < first || last <= today {
         return None;
     }
 
-    let spent = sums::merged(days).total().cost;
-    let recent: Vec<&PeriodSums<Day>> = days
+    let spent: u64 = days.iter().map(|it| it.figures.cost).sum();
+    let recent: Vec<&PeriodFigures<Day>> = days
         .iter()
         .filter(|it| today.before(PACE_DAYS) < it.period && it.period <= today)
         .collect();
-    let pace: u64 = recent.iter().map(|it| it.sums.total().cost).sum();
+    let pace: u64 = recent.iter().map(|it| it.figures.cost).sum();
     let left = days_between(today, last);
     // Early in a month there are fewer days than the pace is taken over.
     (0 < pace).then(|| spent + pace * left / number(recent.len()).max(1))
@@ -88,12 +90,12 @@ fn days_between(first: Day, last: Day) -> u64 {
 }
 
 /// The sum of a month day by day, up to today.
-pub(super) fn curve(days: &[PeriodSums<Day>], today: Day, budget: Option<u64>) -> Curve {
+pub(super) fn curve(days: &[PeriodFigures<Day>], today: Day, budget: Option<u64>) -> Curve {
     let mut sum = 0;
     let past = days.iter().take_while(|it| it.period <= today);
     let sums: Vec<u64> = past
         .map(|it| {
-            sum += it.sums.total().cost;
+            sum += it.figures.cost;
             sum
         })
         .collect();
@@ -112,47 +114,30 @@ pub(super) fn curve(days: &[PeriodSums<Day>], today: Day, budget: Option<u64>) -
     }
 }
 
-fn row(name: String, href: String, sum: &CallSum, tokens: (u64, u64)) -> Row {
+fn row((name, href): (String, String), amounts: &Amounts) -> Row {
     Row {
         name,
         href,
-        calls: Count(sum.calls),
-        input: Count(tokens.0),
-        output: Count(tokens.1),
-        cost: Money(sum.cost),
-        unpriced: Count(sum.unpriced),
+        calls: Count(amounts.calls),
+        input: Count(amounts.input),
+        output: Count(amounts.output),
+        cost: Money(amounts.cost),
+        unpriced: Count(amounts.unpriced),
     }
 }
 
-fn tokens(sum: &CallSum) -> (u64, u64) {
-    let usage = sum.tokens();
-    (usage.all_input(), usage.all_output())
-}
-
-/// Sums by what a function takes of their keys, most expensive first.
-fn rows<K: Ord>(
-    sums: &Sums,
-    group: impl Fn(&telemetry::sums::SumKey) -> K,
-    named: impl Fn(&K) -> (String, String),
-) -> Vec<Row> {
-    let groups = sums.grouped(group);
-    let mut rows: Vec<Row> = groups
-        .iter()
-        .map(|(key, sum)| {
-            let (name, href) = named(key);
-            row(name, href, sum, tokens(sum))
-        })
-        .filter(|row| !row.name.is_empty())
-        .collect();
+/// Groups of calls with their names and where these lead to, most expensive first.
+fn rows<K: Ord>(groups: &BTreeMap<K, Amounts>, named: impl Fn(&K) -> (String, String)) -> Vec<Row> {
+    let mut rows: Vec<Row> = groups.iter().map(|(key, it)| row(named(key), it)).collect();
+    rows.retain(|row| !row.name.is_empty());
 
     rows.sort_by_key(|row| std::cmp::Reverse((row.cost, row.calls)));
     rows
 }
 
 /// Sums by the provider and its model.
-pub(super) fn by_model(sums: &Sums) -> Vec<Row> {
-    let key = |key: &telemetry::sums::SumKey| (key.provider.clone(), key.model.clone());
-    rows(sums, key, |(provider, model)| match provider.as_str() {
+pub(super) fn by_model(figures: &Figures) -> Vec<Row> {
+    rows(&figures.models, |(provider, model)| match provider.as_str() {
         "" => {
             ("not sent to a provider".to_owned(), "/admin/requests?range=30d&failed=1".to_owned())
         }
@@ -161,15 +146,11 @@ pub(super) fn by_model(sums: &Sums) -> Vec<Row> {
 }
 
 /// Sums by tenant.
-fn by_tenant(sums: &Sums, names: &BTreeMap<String, String>) -> Vec<Row> {
-    rows(
-        sums,
-        |key| key.tenant.clone(),
-        |id| {
-            let name = names.get(id).map_or_else(|| id.clone(), Clone::clone);
-            (name, format!("/admin/tenants/{id}"))
-        },
-    )
+fn by_tenant(figures: &Figures, names: &BTreeMap<String, String>) -> Vec<Row> {
+    rows(&figures.tenants, |id| {
+        let name = names.get(id).map_or_else(|| id.clone(), Clone::clone);
+        (name, format!("/admin/tenants/{id}"))
+    })
 }
 
 /// What tenants hold and lost in their present periods, and their budgets.
@@ -179,28 +160,19 @@ struct Ledgers {
     budget: Option<u64>,
 }
 
-/// What every tenant used, and whether these are all of them.
-async fn all_usage(desk: &Desk) -> AdminResult<(Vec<TenantUsage>, bool)> {
-    let mut page = PageRequest { limit: MAX_PAGE_ITEMS, ..PageRequest::default() };
-    let mut items = vec![];
-    for _ in 0..MAX_TENANT_PAGES {
-        let list = desk.admin()?.usage(&page, desk.clock()).await?;
-        items.extend(list.items);
-        page.cursor = list.cursor;
-        if page.cursor.is_none() {
-            return Ok((items, true));
-        }
-    }
-    Ok((items, false))
-}
-
 async fn ledgers(desk: &Desk, tenant: &str) -> AdminResult<Ledgers> {
-    let (items, is_whole) = if tenant.is_empty() {
-        all_usage(desk).await?
+    let mut ledgers: Vec<LedgerUsage> = vec![];
+    let mut is_whole = true;
+    if tenant.is_empty() {
+        for view in desk.tenants().await? {
+            ledgers.push(desk.app.gateway.ledger_usage(&view.tenant, desk.clock()).await?);
+        }
+        is_whole = desk.has_all_tenants().await?;
     } else {
-        (vec![desk.admin()?.tenant_usage(tenant, desk.clock()).await?], true)
-    };
-    let budgets: Vec<_> = items.iter().map(|it| it.ledger.budget).collect();
+        ledgers.push(desk.admin()?.tenant_usage(tenant, desk.clock()).await?.ledger);
+    }
+
+    let budgets: Vec<_> = ledgers.iter().map(|it| it.budget).collect();
     let known: Vec<_> = budgets.iter().flatten().collect();
     // A sum of budgets bounds nothing as soon as one tenant has none.
     let is_bounded = is_whole && !known.is_empty() && known.len() == budgets.len();
@@ -211,30 +183,32 @@ async fn ledgers(desk: &Desk, tenant: &str) -> AdminResult<Ledgers> {
     })
 }
 
-/// The days of a day's month, of one tenant or of all.
+/// The days of a day's month, of one tenant or of all; days without calls are there, empty.
 pub(super) async fn month_of(
     desk: &Desk,
     day: Day,
     tenant: Option<&str>,
-) -> AdminResult<Vec<PeriodSums<Day>>> {
-    sums::days(desk, first_of_month(day), last_of_month(day), tenant).await
+) -> AdminResult<Vec<PeriodFigures<Day>>> {
+    let view = sums::view(desk).await?;
+    sums::days(&view, first_of_month(day), last_of_month(day), tenant).await
 }
 
-/// The days of the chosen month, of the chosen tenant or of all.
-pub(super) async fn month(desk: &Desk) -> AdminResult<Vec<PeriodSums<Day>>> {
-    month_of(desk, chosen_month(desk), desk.query.filled("tenant")).await
+/// The whole sums of each day of the chosen month, of the chosen tenant or of all.
+pub(super) async fn whole_month(desk: &Desk) -> AdminResult<Vec<PeriodSums<Day>>> {
+    let (first, now) = (chosen_month(desk), desk.now());
+    let (last, tenant) = (last_of_month(first), desk.query.filled("tenant"));
+    Ok(desk.app.records.sums.by_day(first, last, tenant, now).await?)
 }
 
 pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
         let today = Day::of(desk.now());
-        let (days, names) = (month(desk).await?, desk.names().await?);
-        let tenant = desk.query.get("tenant");
+        let (tenant, names) = (desk.query.get("tenant"), desk.names().await?);
+        let days = month_of(desk, chosen_month(desk), desk.query.filled("tenant")).await?;
         let ledgers = ledgers(desk, tenant).await?;
-        let past: Vec<PeriodSums<Day>> =
-            days.iter().filter(|it| it.period <= today).cloned().collect();
+        let past = &days[..days.partition_point(|it| it.period <= today)];
 
-        let all = sums::merged(&past);
+        let all = sums::merged(past);
         let month = |first: Day| Choice::new(month_name(first), Moment(first.start()).month_text());
         page(&Usage {
             shell: desk.shell(Section::Usage, "Usage and cost").await?,
@@ -242,9 +216,9 @@ pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
             tenants: tenant_choices(&names),
             months: months(today).into_iter().map(month).collect(),
             until: Moment(desk.now()),
-            days: sums::cost_by_provider(&past),
+            days: sums::cost_by_provider(past),
             curve: Some(curve(&days, today, ledgers.budget)),
-            settled: Money(all.total().cost),
+            settled: Money(all.cost),
             held: Money(ledgers.held),
             lost: Money(ledgers.lost),
             forecast: forecast(&days, today).map(Money),
@@ -273,7 +247,7 @@ mod tests {
 
     #[test]
     fn nothing_is_forecast_from_nothing() {
-        let day = |day| PeriodSums { period: day, sums: Sums::default() };
+        let day = |day| PeriodFigures { period: day, figures: Figures::default() };
         let today = Day::of(NOW);
         let days: Vec<_> = [first_of_month(today), today].into_iter().map(day).collect();
         assert_eq!(forecast(&days, today), None);

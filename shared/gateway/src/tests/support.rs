@@ -14,8 +14,8 @@ use tenants::Tenant;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
 use crate::{
-    CacheWish, Call, CallHints, CallLimits, Client, Clock, Configuration, Freshness, Gateway,
-    GatewayReply, GatewayReplyBody, MeteredStream, ProxyVariables, Source, kinds,
+    CacheWish, Call, CallHints, CallLimits, CallPlace, Client, Clock, Configuration, Freshness,
+    Gateway, GatewayReply, GatewayReplyBody, MeteredStream, ProxyVariables, Source, kinds,
 };
 
 /// The key that clients show.
@@ -166,6 +166,7 @@ impl TestGateway {
             platform_deadline: None,
             record,
             watch: None,
+            place: CallPlace::default(),
         }
     }
 

@@ -34,7 +34,10 @@ impl DynamoTable {
             let missing = wanted - rows.len();
             // The first response is most often enough; a later one means that expired rows stand in
             // between.
-            let limit = if start_key.is_none() { missing } else { missing.max(MIN_LATER_LIMIT) };
+            let limit = match &start_key {
+                None => missing.saturating_add(excluded_ends(query)),
+                Some(_) => missing.max(MIN_LATER_LIMIT),
+            };
             let request = self.page_request(query, limit);
             let response = request.set_exclusive_start_key(start_key).send().await;
             let response = response.map_err(|error| describe_error(&error))?;
@@ -68,6 +71,12 @@ impl DynamoTable {
             .set_expression_attribute_values(Some(values))
             .set_limit(limit)
     }
+}
+
+/// How many rows a response may hold on top of those of the range: the ends that it excludes.
+fn excluded_ends(query: &Query) -> usize {
+    let ends = [&query.start, &query.end];
+    ends.into_iter().filter(|end| matches!(end, Bound::Excluded(_))).count()
 }
 
 /// The key condition of a range. A condition with both ends includes them, whatever was asked for.

@@ -5,10 +5,14 @@
 use serde::{Deserialize, Serialize};
 use storage::{Condition, Consistency, StoreError, Tallied, Tally};
 
-use super::{CallSums, OTHER, PARTITION, PeriodSums, series::MAX_SERIES, series::Sums};
+use super::{
+    CallSums, LATEST_FAILURES, OTHER, PARTITION, PeriodSums,
+    failures::LatestFailures,
+    series::{MAX_SERIES, Sums},
+};
 use crate::{
     Hour,
-    request_log::{Cursor, millis},
+    request_log::{CallFilter, Cursor, OutcomeFilter, millis},
 };
 
 /// The row of the checkpoint.
@@ -28,8 +32,10 @@ const SMALLER_SERIES: [usize; 5] = [150, 75, 37, 18, 0];
 const MAX_ROWS_OF_MOVE: usize = 20_000;
 /// How many moves one caller makes at most.
 const MAX_MOVES: usize = 50;
-/// How many rows behind the lag make a move worth its write.
-const MIN_ROWS_OF_MOVE: usize = 1_000;
+/// How many rows behind the lag make a move worth its write. Whoever reads sums reads these rows, too.
+const MIN_ROWS_OF_MOVE: usize = 200;
+/// How far back failures are looked for that an earlier version has not kept, in milliseconds.
+const FAILURES_SINCE_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// How far the request log is summed, and what it came to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,23 +43,45 @@ pub(super) struct Checkpoint {
     /// The number of moves so far.
     pub(super) version: u64,
     /// The place up to which rows are summed.
-    through: String,
+    pub(super) through: String,
     /// Everything in hours that were summed for good.
     pub(super) base: Sums,
     /// The hours since, as far as they are summed, oldest first.
-    hours: Vec<(String, Sums)>,
+    pub(super) hours: Vec<(String, Sums)>,
     /// Records that were written too late for the first sum of their hour.
     pub(super) late: u64,
+    /// The hour from which on hours that are summed for good have rows of figures; absent where an
+    /// earlier version has summed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) figures_since: Option<String>,
+    /// The latest failures of what is summed; absent where an earlier version has summed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) failures: Option<LatestFailures>,
 }
 
 /// The checkpoint, and what lies after it.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) checkpoint: Checkpoint,
-    /// The sums of rows after the checkpoint, by hour.
-    tail: Vec<PeriodSums<Hour>>,
-    /// How many rows of the tail are older than the lag.
+    tail: Tail,
+}
+
+/// The rows after a place.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    /// Their sums, by hour.
+    pub(super) hours: Vec<PeriodSums<Hour>>,
+    /// Their latest failures.
+    pub(super) failures: LatestFailures,
+    /// How many of them are older than the lag.
     settled_rows: usize,
+}
+
+impl Tail {
+    /// Whether so many rows were read that moving on is worth its write.
+    pub(super) fn is_long(&self) -> bool {
+        MIN_ROWS_OF_MOVE <= self.settled_rows
+    }
 }
 
 impl Checkpoint {
@@ -67,11 +95,19 @@ impl Checkpoint {
             base: Sums::default(),
             hours: vec![],
             late: 0,
+            figures_since: Some(start.to_string()),
+            failures: Some(LatestFailures::default()),
         }
     }
 
     fn through(&self) -> Cursor {
         Cursor::parse(&self.through).unwrap_or_else(|_| Cursor::moment(0))
+    }
+
+    /// The first hour that is not summed for good.
+    fn first_open_hour(&self) -> Hour {
+        let first = self.hours.first().and_then(|(name, _)| Hour::parse(name));
+        first.unwrap_or_else(|| self.through().hour())
     }
 
     fn add(&mut self, hour: Hour, sums: &Sums) {
@@ -134,7 +170,7 @@ impl Open {
             let period = Hour::parse(name);
             hours.extend(period.map(|period| PeriodSums { period, sums: sums.clone() }));
         }
-        for tail in &self.tail {
+        for tail in &self.tail.hours {
             match hours.iter_mut().find(|it| it.period == tail.period) {
                 Some(hour) => hour.sums.merge(&tail.sums),
                 None => hours.push(tail.clone()),
@@ -158,16 +194,20 @@ impl CallSums {
     }
 
     /// The checkpoint and what lies after it, up to now. A checkpoint that lies far back is moved on
-    /// first.
+    /// first. A counter that falls looks like a restart, so that reads are strong.
     pub(super) async fn open(&self, now_ms: u64) -> Result<Open, StoreError> {
         let mut open = self.read_open(now_ms).await?;
-        let is_far_back = open.checkpoint.through().hour() < Hour::of(self.settled(now_ms));
-        if is_far_back || MIN_ROWS_OF_MOVE <= open.settled_rows {
+        if self.is_far_back(&open.checkpoint.through(), now_ms) || open.tail.is_long() {
             self.advance(now_ms).await?;
             // Read again in any case: another process may have made the move.
             open = self.read_open(now_ms).await?;
         }
         Ok(open)
+    }
+
+    /// Whether hours have ended since a place that could be summed.
+    pub(super) fn is_far_back(&self, place: &Cursor, now_ms: u64) -> bool {
+        place.hour() < Hour::of(self.settled(now_ms))
     }
 
     /// The moment before which every row is written, in milliseconds since 1970.
@@ -191,18 +231,30 @@ impl CallSums {
 
     async fn read_open(&self, now_ms: u64) -> Result<Open, StoreError> {
         let checkpoint = self.load(now_ms).await?;
+        let tail = self.tail(checkpoint.through(), Consistency::Strong, now_ms).await?;
+        Ok(Open { checkpoint, tail })
+    }
+
+    /// What lies after a place, up to now.
+    pub(super) async fn tail(
+        &self,
+        mut after: Cursor,
+        consistency: Consistency,
+        now_ms: u64,
+    ) -> Result<Tail, StoreError> {
         let (end, settled) = (Cursor::moment(now_ms + 1), Cursor::moment(self.settled(now_ms)));
         // Not stored: what is younger than the lag may still get rows in front of it.
-        let mut open = Open { checkpoint, tail: vec![], settled_rows: 0 };
-        let mut after = open.checkpoint.through();
+        let mut tail = Tail::default();
         let mut hour = after.hour();
         while hour <= end.hour() {
             let mut sums = Sums::default();
             loop {
-                let (rows, more) = self.log.rows_after(hour, &after, &end, now_ms).await?;
+                let places = (&after, &end);
+                let (rows, more) = self.log.rows_between(hour, places, consistency, now_ms).await?;
                 for (cursor, row) in rows {
                     sums.add(&row);
-                    open.settled_rows += usize::from(cursor < settled);
+                    tail.failures.note(&row);
+                    tail.settled_rows += usize::from(cursor < settled);
                     after = cursor;
                 }
 
@@ -211,11 +263,11 @@ impl CallSums {
                 }
             }
             if 0 < sums.count() {
-                open.tail.push(PeriodSums { period: hour, sums });
+                tail.hours.push(PeriodSums { period: hour, sums });
             }
             hour = hour.next();
         }
-        Ok(open)
+        Ok(tail)
     }
 
     /// Makes one move. False when there was nothing to do.
@@ -223,12 +275,17 @@ impl CallSums {
         let before = self.load(now_ms).await?;
 
         let mut after = before.clone();
+        let first = before.first_open_hour();
+        after.figures_since.get_or_insert_with(|| first.to_string());
         self.sum_rows(&mut after, now_ms).await?;
         let is_anything_final = self.finish_hours(&mut after, now_ms).await?;
         // The first move is made even without rows, so that the start of the log does not move with
         // the clock.
         if before.version != 0 && before.through == after.through && !is_anything_final {
             return Ok(false);
+        }
+        if before.failures.is_none() {
+            self.look_for_failures(&mut after, now_ms).await?;
         }
         after.version += 1;
         // Last: hours are in their own rows by then, and a process that dies before this repeats
@@ -237,19 +294,40 @@ impl CallSums {
         Ok(true)
     }
 
+    /// Adds failures that were summed by an earlier version, which did not keep them.
+    async fn look_for_failures(
+        &self,
+        checkpoint: &mut Checkpoint,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let filter = CallFilter {
+            since: Some(now_ms.saturating_sub(FAILURES_SINCE_MS)),
+            outcome: Some(OutcomeFilter::Failed),
+            ..CallFilter::default()
+        };
+        let found = self.log.list(&filter, None, LATEST_FAILURES, now_ms).await?;
+        let failures = checkpoint.failures.get_or_insert_default();
+        found.rows.iter().for_each(|row| failures.note(row));
+        Ok(())
+    }
+
     /// Adds rows after the checkpoint that are older than the lag.
     async fn sum_rows(&self, checkpoint: &mut Checkpoint, now_ms: u64) -> Result<(), StoreError> {
         let end = Cursor::moment(self.settled(now_ms));
         let mut through = checkpoint.through();
+        let mut failures = checkpoint.failures.take().unwrap_or_default();
         let mut left = MAX_ROWS_OF_MOVE;
         let mut hour = through.hour();
         while hour <= end.hour() && 0 < left {
             let mut sums = Sums::default();
             let more = loop {
-                let (rows, more) = self.log.rows_after(hour, &through, &end, now_ms).await?;
+                let places = (&through, &end);
+                let (rows, more) =
+                    self.log.rows_between(hour, places, Consistency::Strong, now_ms).await?;
                 left = left.saturating_sub(rows.len());
                 for (cursor, row) in rows {
                     sums.add(&row);
+                    failures.note(&row);
                     through = cursor;
                 }
                 if !more || left == 0 {
@@ -271,6 +349,7 @@ impl CallSums {
             }
         }
         checkpoint.through = through.to_string();
+        checkpoint.failures = Some(failures);
         Ok(())
     }
 
@@ -289,7 +368,9 @@ impl CallSums {
                 break;
             }
             // Summed anew, since rows that were written late lie before the checkpoint.
-            let fresh = self.sum_hour(hour, now_ms).await?;
+            let (fresh, failures) = self.sum_hour(hour, now_ms).await?;
+            let latest = checkpoint.failures.get_or_insert_default();
+            failures.rows().iter().for_each(|row| latest.note(row));
             // Rows that expired sooner than an hour later were counted all the same.
             let sums = if fresh.count() < first.count() { first.clone() } else { fresh };
             checkpoint.late += sums.count() - first.count();
@@ -302,18 +383,25 @@ impl CallSums {
         Ok(is_any)
     }
 
-    /// Sums all rows of an hour.
-    async fn sum_hour(&self, hour: Hour, now_ms: u64) -> Result<Sums, StoreError> {
-        let mut sums = Sums::default();
+    /// Sums all rows of an hour, and gives its latest failures.
+    async fn sum_hour(
+        &self,
+        hour: Hour,
+        now_ms: u64,
+    ) -> Result<(Sums, LatestFailures), StoreError> {
+        let (mut sums, mut failures) = (Sums::default(), LatestFailures::default());
         let (mut after, end) = (Cursor::moment(hour.start()), Cursor::moment(hour.end()));
         loop {
-            let (rows, more) = self.log.rows_after(hour, &after, &end, now_ms).await?;
+            let places = (&after, &end);
+            let (rows, more) =
+                self.log.rows_between(hour, places, Consistency::Strong, now_ms).await?;
             for (cursor, row) in rows {
                 sums.add(&row);
+                failures.note(&row);
                 after = cursor;
             }
             if !more {
-                return Ok(sums);
+                return Ok((sums, failures));
             }
         }
     }
@@ -334,7 +422,8 @@ impl CallSums {
             ..Tally::default()
         };
         match self.table.tally(&change).await? {
-            Tallied::Done(_) => {}
+            // Not together with the checkpoint: an older row is as right, and has a longer tail.
+            Tallied::Done(_) => self.write_view(after).await,
             // Not an error: both summed the same rows, and hours that were written twice are the
             // same.
             Tallied::Refused(_) => tracing::debug!("another process moved the sums on"),

@@ -7,12 +7,12 @@ use crate::{
     CallEnd, CallRecord, Principal, RecordSink, Timings, call_id, request_log::RequestLogSink,
 };
 
-const HOUR: u64 = 3_600_000;
+pub(super) const HOUR: u64 = 3_600_000;
 /// 28 November 2026, midnight.
-const MIDNIGHT: u64 = 1_795_824_000_000;
+pub(super) const MIDNIGHT: u64 = 1_795_824_000_000;
 const LAG: Duration = Duration::from_secs(300);
 
-fn record(nth: u64, ended: u64, tenant: &str) -> CallRecord {
+pub(super) fn record(nth: u64, ended: u64, tenant: &str) -> CallRecord {
     CallRecord {
         id: call_id(ended - 10, nth.into()),
         arrived: ended - 10,
@@ -25,19 +25,19 @@ fn record(nth: u64, ended: u64, tenant: &str) -> CallRecord {
     }
 }
 
-struct Kept {
-    sums: CallSums,
+pub(super) struct Kept {
+    pub(super) sums: CallSums,
     sink: RequestLogSink,
 }
 
 impl Kept {
-    fn new(table: Arc<dyn Table>) -> Self {
+    pub(super) fn new(table: Arc<dyn Table>) -> Self {
         let log = RequestLog::new(table.clone());
         let sums = CallSums::new(table, log.clone(), LAG);
         Self { sink: RequestLogSink::new(log, sums.clone()), sums }
     }
 
-    async fn write(&self, records: impl IntoIterator<Item = CallRecord>) {
+    pub(super) async fn write(&self, records: impl IntoIterator<Item = CallRecord>) {
         let records: Vec<_> = records.into_iter().map(Arc::new).collect();
         self.sink.write(&records).await;
     }
