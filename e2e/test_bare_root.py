@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -212,6 +213,10 @@ def ssh(machine, tmp_path):
     server = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
     if server is None or shutil.which("ssh") is None:
         pytest.skip("ssh and sshd are not on this machine: apt install openssh-server")
+    # What sshd asks of each folder on the way to a root (sshd_config(5), ChrootDirectory).
+    for folder in machine.path.parents:
+        if folder.stat().st_uid != 0 or folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            pytest.skip(f"sshd takes no root below {folder}, to which others than root may write")
     Path("/run/sshd").mkdir(exist_ok=True)
     for name in ("host", "client"):
         assert run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name).returncode == 0
