@@ -148,6 +148,22 @@ def test_the_configuration_of_the_manifests_is_valid(binary, tmp_path):
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.parametrize("printed, cause", [
+    ("error: linking with `zigcc` failed: exit status: 1\n"
+     '  = note: error: unable to find system framework "Security". searched paths: none\n'
+     "error: could not compile `lockgate` (bin \"lockgate\") due to 1 previous error\n",
+     'unable to find system framework "Security". searched paths: none'),
+    ("warning: unused\nerror: no such command: `zigbuild`\n", "error: no such command: `zigbuild`"),
+    ("killed\n", "killed"),
+    ("", "no reason was given"),
+])
+def test_a_system_that_is_left_out_of_a_release_is_told_the_cause(monkeypatch, printed, cause):
+    monkeypatch.syspath_prepend(ROOT / "infra")
+    import release
+
+    assert release.cause(printed) == cause
+
+
 def test_the_image_holds_no_configuration_and_runs_without_root():
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     last_stage = lines[max(i for i, line in enumerate(lines) if line.startswith("FROM")):]

@@ -90,16 +90,19 @@ def build(target, profile, environment):
     """Builds for one system. Gives the reason when that cannot be done."""
     added = subprocess.run(["rustup", "target", "add", target], capture_output=True, text=True)
     if added.returncode != 0:
-        return "its standard library cannot be had: " + last_line(added.stderr)
+        return "its standard library cannot be had: " + cause(added.stderr)
     built = subprocess.run(
         ["cargo", "zigbuild", "--locked", "--package", "lockgate", "--profile", profile, "--target", target],
         cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    return "" if built.returncode == 0 else last_line(built.stderr)
+    return "" if built.returncode == 0 else cause(built.stderr)
 
 
-def last_line(text):
+def cause(text):
+    """The cause of a failure in what a tool printed."""
+    # The linker's own words stand within a note; the compiler itself says only that linking failed.
+    notes = [line.partition("error: ")[2] for line in text.splitlines() if line.lstrip(" =").startswith("note: error: ")]
     errors = [line for line in text.splitlines() if line.startswith("error")]
-    return (errors or text.strip().splitlines() or ["no reason was given"])[-1]
+    return (notes or errors or text.strip().splitlines() or ["no reason was given"])[-1]
 
 
 def program_of(system, profile):
