@@ -70,12 +70,15 @@ impl Settlements {
     /// Admits a call. A client whose last call is being settled at this moment does not have to wait
     /// and ask again. What a call has reserved whose client left meanwhile is given back.
     pub(crate) async fn admit(self: &Arc<Self>, wanted: &WantedHold, clock: Clock) -> Decision {
+        // Before the ledger is asked: a settlement may end between its answer and a look at those that
+        // are under way, and would be missed.
+        let pending = self.pending_of(&wanted.key);
         let decision = self.reserve(wanted.clone(), clock).await;
         self.count_lost_holds();
         let Decision::Refused { refusal, alert: None } = &decision else { return decision };
         // Other refusals do not pass with a settlement, so that waiting would only cost time.
         let is_held = refusal.waits_for_calls() || refusal.quota.source == LimitSource::Concurrency;
-        if !is_held || !self.wait_for_settlement(&wanted.key).await {
+        if !is_held || !self.wait_for_settlement(&wanted.key, pending).await {
             return decision;
         }
         self.reserve(wanted.clone(), clock).await
@@ -213,20 +216,27 @@ impl Settlements {
     }
 
     /// Waits for a settlement of a row that is under way. False where none ends soon.
-    async fn wait_for_settlement(&self, key: &LedgerKey) -> bool {
-        let Some(before) = self.pending().get(key).copied() else { return false };
+    async fn wait_for_settlement(&self, key: &LedgerKey, before: usize) -> bool {
+        let before = before.max(self.pending_of(key));
+        if before == 0 {
+            return false;
+        }
         let ended = async {
             loop {
                 let mut ended = std::pin::pin!(self.ended.notified());
                 // Registered before the look at the count, or an end in between would be missed.
                 ended.as_mut().enable();
-                if self.pending().get(key).is_none_or(|now| *now < before) {
+                if self.pending_of(key) < before {
                     return;
                 }
                 ended.await;
             }
         };
         tokio::time::timeout(PENDING_TIMEOUT, ended).await.is_ok()
+    }
+
+    fn pending_of(&self, key: &LedgerKey) -> usize {
+        self.pending().get(key).copied().unwrap_or(0)
     }
 
     fn note_ended(&self, key: &LedgerKey) {

@@ -4,7 +4,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::{
@@ -19,10 +23,23 @@ const MAX_ROWS: usize = 4_096;
 /// How long a refusal lasts that a settlement anywhere may lift, in seconds.
 const SHORT_SECONDS: u64 = 1;
 
+/// Into how many parts rows are divided, to count how often room came back.
+const PARTS: usize = 32;
+
 /// The refusals of this process.
 #[derive(Debug, Default)]
 pub(crate) struct RefusalCache {
     rows: Mutex<HashMap<LedgerKey, Kept>>,
+    /// How often room came back, by a part of the rows.
+    lifts: [AtomicU64; PARTS],
+    hasher: RandomState,
+}
+
+/// When the ledger was asked, and how often room had come back by then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) now: u64,
+    lifts: u64,
 }
 
 #[derive(Debug)]
@@ -49,8 +66,14 @@ impl RefusalCache {
         (is_current && kept.refusal.needed <= needed(source)).then(|| kept.refusal.clone())
     }
 
+    /// The moment before the ledger is asked.
+    pub(crate) fn asked(&self, key: &LedgerKey, now: u64) -> Asked {
+        Asked { now, lifts: self.lifts_of(key).load(Ordering::Acquire) }
+    }
+
     /// Keeps a refusal: until its window ends where requests are counted, else for a moment.
-    pub(crate) fn keep(&self, key: &LedgerKey, limits: &Limits, refusal: &Refusal, now: u64) {
+    pub(crate) fn keep(&self, key: &LedgerKey, limits: &Limits, refusal: &Refusal, asked: Asked) {
+        let now = asked.now;
         let until = match refusal.retry_at {
             Some(at) if refusal.quota.source.counts_requests() => at,
             _ => now + SHORT_SECONDS,
@@ -61,6 +84,12 @@ impl RefusalCache {
         }
 
         let mut rows = self.lock();
+        // Room that came back since the ledger was asked may have lifted the refusal, and nobody would
+        // forget it any more.
+        let is_lifted = self.lifts_of(key).load(Ordering::Acquire) != asked.lifts;
+        if is_lifted && !refusal.quota.source.counts_requests() {
+            return;
+        }
         if MAX_ROWS <= rows.len() && !rows.contains_key(key) {
             rows.retain(|_, kept| now < kept.until);
         }
@@ -73,13 +102,59 @@ impl RefusalCache {
     /// Forgets a refusal that a settlement may have lifted.
     pub(crate) fn forget(&self, key: &LedgerKey) {
         let mut rows = self.lock();
+        self.lifts_of(key).fetch_add(1, Ordering::Release);
         // Windows of requests are not given back by a settlement.
         if rows.get(key).is_some_and(|kept| !kept.refusal.quota.source.counts_requests()) {
             rows.remove(key);
         }
     }
 
+    fn lifts_of(&self, key: &LedgerKey) -> &AtomicU64 {
+        let hash = self.hasher.hash_one(key);
+        &self.lifts[usize::try_from(hash % PARTS as u64).unwrap_or_default()]
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<LedgerKey, Kept>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::Quota;
+
+    fn refusal(source: LimitSource) -> Refusal {
+        let quota = Quota { source, limit: 1, used: 1, held: 1, reset: None };
+        Refusal {
+            kind: RefusalKind::RateLimit,
+            quota,
+            needed: 1,
+            retry_at: Some(160),
+            in_flight: 1,
+            quotas: vec![],
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_was_lifted_while_the_ledger_answered_is_not_kept() {
+        let (cache, limits) = (RefusalCache::default(), Limits::default());
+        let (key, other) = (LedgerKey::tenant("a"), LedgerKey::tenant("b"));
+        for (source, lifted, is_kept) in [
+            (LimitSource::Concurrency, &key, false),
+            (LimitSource::Concurrency, &other, true),
+            // A settlement gives no request back.
+            (LimitSource::RequestsPerMinute, &key, true),
+        ] {
+            // Keys of one part are lifted together.
+            if std::ptr::eq(cache.lifts_of(&key), cache.lifts_of(lifted)) != (lifted == &key) {
+                continue;
+            }
+            let asked = cache.asked(&key, 100);
+            cache.forget(lifted);
+            cache.keep(&key, &limits, &refusal(source), asked);
+            assert_eq!(cache.find(&key, &limits, |_| 1, 100).is_some(), is_kept, "{source:?}");
+            cache.forget(&key);
+        }
     }
 }
