@@ -22,7 +22,7 @@ use crate::{
     limits::{LimitSource, Limits},
     quota::Quota,
     refusal::Refusal,
-    refusal_cache::{Asked, RefusalCache},
+    refusal_cache::{Before, RefusalCache},
     reservation::{Hold, LedgerKey, Reservation},
     row::LedgerRow,
     settlement::{self, Adjustment, Extra, ExtraRoom, Settlement, Usage},
@@ -190,7 +190,7 @@ impl Ledger {
         if let Some(refusal) = self.refusals.find(request.key, request.limits, needed, now) {
             return Decision::Refused { refusal: Box::new(refusal), alert: None };
         }
-        let asked = self.refusals.asked(request.key, now);
+        let before = self.refusals.before(request.key, now);
         let mut admit = match Admit::new(request, now) {
             Ok(admit) => admit,
             Err(refusal) => return Decision::Refused { refusal, alert: None },
@@ -212,10 +212,10 @@ impl Ledger {
             }
             match admit.reconsider(&seen) {
                 Ok(next) => admit = next,
-                Err(refusal) => return self.refused(request, refusal, &seen, asked).await,
+                Err(refusal) => return self.refused(request, refusal, &seen, before).await,
             }
         }
-        self.refused(request, admit.outrun(&seen), &seen, asked).await
+        self.refused(request, admit.outrun(&seen), &seen, before).await
     }
 
     /// Counts a request that neither holds nor pays anything, such as one that the cache serves,
@@ -328,10 +328,10 @@ impl Ledger {
         request: &AdmissionRequest<'_>,
         refusal: Box<Refusal>,
         row: &Tallies,
-        asked: Asked,
+        before: Before,
     ) -> Decision {
-        self.refusals.keep(request.key, request.limits, &refusal, asked);
-        let alert = self.claim_alert(request.key, request.limits, row, asked.now).await;
+        self.refusals.keep(request.key, request.limits, &refusal, before);
+        let alert = self.claim_alert(request.key, request.limits, row, before.now).await;
         Decision::Refused { refusal, alert: alert.map(Box::new) }
     }
 

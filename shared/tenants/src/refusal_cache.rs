@@ -35,9 +35,9 @@ pub(crate) struct RefusalCache {
     hasher: RandomState,
 }
 
-/// When the ledger was asked, and how often room had come back by then.
+/// The moment before a call is admitted, and how often room had come back by then.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Before {
     pub(crate) now: u64,
     lifts: u64,
 }
@@ -66,14 +66,14 @@ impl RefusalCache {
         (is_current && kept.refusal.needed <= needed(source)).then(|| kept.refusal.clone())
     }
 
-    /// The moment before the ledger is asked.
-    pub(crate) fn asked(&self, key: &LedgerKey, now: u64) -> Asked {
-        Asked { now, lifts: self.lifts_of(key).load(Ordering::Acquire) }
+    /// The moment before a call is admitted.
+    pub(crate) fn before(&self, key: &LedgerKey, now: u64) -> Before {
+        Before { now, lifts: self.lifts_of(key).load(Ordering::Acquire) }
     }
 
     /// Keeps a refusal: until its window ends where requests are counted, else for a moment.
-    pub(crate) fn keep(&self, key: &LedgerKey, limits: &Limits, refusal: &Refusal, asked: Asked) {
-        let now = asked.now;
+    pub(crate) fn keep(&self, key: &LedgerKey, limits: &Limits, refusal: &Refusal, before: Before) {
+        let now = before.now;
         let until = match refusal.retry_at {
             Some(at) if refusal.quota.source.counts_requests() => at,
             _ => now + SHORT_SECONDS,
@@ -84,9 +84,9 @@ impl RefusalCache {
         }
 
         let mut rows = self.lock();
-        // Room that came back since the ledger was asked may have lifted the refusal, and nobody would
+        // Room that came back since then may have lifted the refusal, and nobody would
         // forget it any more.
-        let is_lifted = self.lifts_of(key).load(Ordering::Acquire) != asked.lifts;
+        let is_lifted = self.lifts_of(key).load(Ordering::Acquire) != before.lifts;
         if is_lifted && !refusal.quota.source.counts_requests() {
             return;
         }
@@ -150,9 +150,9 @@ mod tests {
             if std::ptr::eq(cache.lifts_of(&key), cache.lifts_of(lifted)) != (lifted == &key) {
                 continue;
             }
-            let asked = cache.asked(&key, 100);
+            let before = cache.before(&key, 100);
             cache.forget(lifted);
-            cache.keep(&key, &limits, &refusal(source), asked);
+            cache.keep(&key, &limits, &refusal(source), before);
             assert_eq!(cache.find(&key, &limits, |_| 1, 100).is_some(), is_kept, "{source:?}");
             cache.forget(&key);
         }
