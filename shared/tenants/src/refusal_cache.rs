@@ -5,10 +5,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
@@ -29,10 +26,15 @@ const PARTS: usize = 32;
 /// The refusals of this process.
 #[derive(Debug, Default)]
 pub(crate) struct RefusalCache {
-    rows: Mutex<HashMap<LedgerKey, Kept>>,
-    /// How often room came back, by a part of the rows.
-    lifts: [AtomicU64; PARTS],
+    state: Mutex<State>,
     hasher: RandomState,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rows: HashMap<LedgerKey, Kept>,
+    /// How often room came back, by a part of the rows.
+    lifts: [u64; PARTS],
 }
 
 /// The moment before a call is admitted, and how often room had come back by then.
@@ -58,8 +60,8 @@ impl RefusalCache {
         needed: impl Fn(LimitSource) -> u64,
         now: u64,
     ) -> Option<Refusal> {
-        let rows = self.lock();
-        let kept = rows.get(key)?;
+        let state = self.lock();
+        let kept = state.rows.get(key)?;
         let source = kept.refusal.quota.source;
         let is_current = now < kept.until && kept.limits == *limits;
         // A smaller call may fit where a larger one was refused.
@@ -68,7 +70,7 @@ impl RefusalCache {
 
     /// The moment before a call is admitted.
     pub(crate) fn before(&self, key: &LedgerKey, now: u64) -> Before {
-        Before { now, lifts: self.lifts_of(key).load(Ordering::Acquire) }
+        Before { now, lifts: self.lock().lifts[self.part_of(key)] }
     }
 
     /// Keeps a refusal: until its window ends where requests are counted, else for a moment.
@@ -83,10 +85,10 @@ impl RefusalCache {
             return;
         }
 
-        let mut rows = self.lock();
+        let State { rows, lifts } = &mut *self.lock();
         // Room that came back since then may have lifted the refusal, and nobody would
         // forget it any more.
-        let is_lifted = self.lifts_of(key).load(Ordering::Acquire) != before.lifts;
+        let is_lifted = lifts[self.part_of(key)] != before.lifts;
         if is_lifted && !refusal.quota.source.counts_requests() {
             return;
         }
@@ -101,21 +103,20 @@ impl RefusalCache {
 
     /// Forgets a refusal that a settlement may have lifted.
     pub(crate) fn forget(&self, key: &LedgerKey) {
-        let mut rows = self.lock();
-        self.lifts_of(key).fetch_add(1, Ordering::Release);
+        let State { rows, lifts } = &mut *self.lock();
+        lifts[self.part_of(key)] += 1;
         // Windows of requests are not given back by a settlement.
         if rows.get(key).is_some_and(|kept| !kept.refusal.quota.source.counts_requests()) {
             rows.remove(key);
         }
     }
 
-    fn lifts_of(&self, key: &LedgerKey) -> &AtomicU64 {
-        let hash = self.hasher.hash_one(key);
-        &self.lifts[usize::try_from(hash % PARTS as u64).unwrap_or_default()]
+    fn part_of(&self, key: &LedgerKey) -> usize {
+        usize::try_from(self.hasher.hash_one(key) % PARTS as u64).unwrap_or_default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<LedgerKey, Kept>> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,7 +148,7 @@ mod tests {
             (LimitSource::RequestsPerMinute, &key, true),
         ] {
             // Keys of one part are lifted together.
-            if std::ptr::eq(cache.lifts_of(&key), cache.lifts_of(lifted)) != (lifted == &key) {
+            if (cache.part_of(&key) == cache.part_of(lifted)) != (lifted == &key) {
                 continue;
             }
             let before = cache.before(&key, 100);
