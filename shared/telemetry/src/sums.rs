@@ -253,7 +253,7 @@ fn stored(sums: Sums, hours: &[Hour]) -> String {
 
 /// A row of figures as text, with the hours that it holds.
 fn stored_figures(figures: Figures, hours: &[Hour]) -> String {
-    let hours = hours.iter().fold(0, |all, hour| all | view::bit(*hour));
+    let hours = view::bits(hours.iter().copied());
     serde_json::to_string(&StoredFigures { figures, hours }).unwrap_or_default()
 }
 

@@ -268,8 +268,7 @@ impl SumsView {
         for row in self.rows(tenant, "d", (&names.0, &names.1)).await? {
             let Some(day) = day_of(&row, "d") else { continue };
             let StoredSums { sums, hours } = stored_sums(&row);
-            let hours = hours.iter().filter_map(|name| Hour::parse(name)).map(bit);
-            let hours = hours.fold(0, |all, bit| all | bit);
+            let hours = bits(hours.iter().filter_map(|name| Hour::parse(name)));
             days.entry(day).or_insert_with(|| (Figures::of(&sums), hours));
         }
         Ok(())
@@ -287,8 +286,13 @@ impl SumsView {
 }
 
 /// The bit of an hour within its day.
-pub(super) fn bit(hour: Hour) -> u32 {
+fn bit(hour: Hour) -> u32 {
     1 << hour.of_day()
+}
+
+/// The bits of hours within one day.
+pub(super) fn bits(hours: impl IntoIterator<Item = Hour>) -> u32 {
+    hours.into_iter().fold(0, |all, hour| all | bit(hour))
 }
 
 /// The figures of a row; none, with a word in the log, where they cannot be read.
