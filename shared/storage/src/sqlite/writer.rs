@@ -190,7 +190,8 @@ impl Writer {
             Ok(outcomes)
         });
         if outcomes.is_err() && !self.connection.is_autocommit() {
-            statements::roll_back(&self.connection)?;
+            // The first failure is the one to tell.
+            drop(statements::roll_back(&self.connection));
         }
         outcomes
     }
