@@ -248,11 +248,11 @@ async fn explained(desk: &Desk, after: &Config) -> AdminResult<Vec<Explained>> {
 
 /// The names of tenants that may use a name whose targets change.
 async fn affected(desk: &Desk, explained: &[Explained]) -> AdminResult<Vec<String>> {
-    let tenants = desk.tenants().await?.iter().map(|view| view.tenant.clone());
-    let uses = |tenant: &tenants::Tenant| {
+    let tenants = desk.tenants().await?.iter().map(|view| &view.tenant);
+    let uses = |tenant: &&tenants::Tenant| {
         explained.iter().any(|it| policy::authorize_model(tenant, &it.model).is_ok())
     };
-    Ok(tenants.filter(uses).map(|tenant| tenant.settings.name).collect())
+    Ok(tenants.filter(uses).map(|tenant| tenant.settings.name.clone()).collect())
 }
 
 fn writer(desk: &Desk) -> AdminResult<Author<'_>> {
