@@ -81,6 +81,10 @@ impl Table for CountedTable {
         self.counting(self.table.tally(change))
     }
 
+    fn tally_soon<'a>(&'a self, change: &'a Tally) -> Pending<'a, Tallied> {
+        self.counting(self.table.tally_soon(change))
+    }
+
     fn write<'a>(&'a self, changes: &'a [Change]) -> Pending<'a, ()> {
         self.counting(self.table.write(changes))
     }

@@ -3,10 +3,7 @@
 //! The numbers are DynamoDB's. Every backend refuses the same changes with the same sentence, so
 //! that what works on a laptop works in AWS.
 
-use std::{
-    collections::{HashMap, HashSet},
-    ops::Bound,
-};
+use std::{collections::HashMap, ops::Bound};
 
 use crate::{
     error::StoreError,
@@ -120,7 +117,7 @@ fn check_expires(pk: &str, sk: &str, expires: Option<u64>) -> Result<(), String>
 }
 
 fn check_names(change: &Tally) -> Result<(), String> {
-    let changed: Vec<&String> = change
+    let mut changed: Vec<&String> = change
         .add
         .iter()
         .map(|(name, _)| name)
@@ -130,9 +127,9 @@ fn check_names(change: &Tally) -> Result<(), String> {
     if changed.is_empty() && change.expires.is_none() {
         return Err("a tally without a change".to_owned());
     }
-    let mut seen = HashSet::new();
     // DynamoDB refuses an update that has two expressions for one attribute.
-    if let Some(twice) = changed.iter().find(|name| !seen.insert(**name)) {
+    changed.sort_unstable();
+    if let Some([twice, _]) = changed.array_windows().find(|[name, next]| name == next) {
         return Err(format!("one tally changes `{twice}` twice"));
     }
     let conditions = change.conditions.iter().map(Condition::name);

@@ -94,16 +94,16 @@ impl MemoryTable {
         let mut partitions = self.lock();
 
         let stored = partitions.get(&change.pk).and_then(|partition| partition.get(&change.sk));
-        let tallies = stored.map(|stored| stored.tallies.clone()).unwrap_or_default();
+        let mut tallies = stored.map(|stored| stored.tallies.clone()).unwrap_or_default();
         // The lock is held from the conditions to the change: that is all of a conditional write.
-        let tallied = tallies.apply(change)?;
-        if let Tallied::Done(after) = &tallied {
-            let partition = partitions.entry(change.pk.clone()).or_default();
-            let stored = partition.entry(change.sk.clone()).or_default();
-            stored.tallies = after.clone();
-            stored.expires = change.expires.or(stored.expires);
+        if !tallies.apply(change)? {
+            return Ok(Tallied::Refused(tallies));
         }
-        Ok(tallied)
+        let partition = partitions.entry(change.pk.clone()).or_default();
+        let stored = partition.entry(change.sk.clone()).or_default();
+        stored.tallies = tallies.clone();
+        stored.expires = change.expires.or(stored.expires);
+        Ok(Tallied::Done(tallies))
     }
 }
 

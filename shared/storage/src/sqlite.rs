@@ -5,6 +5,7 @@
 //! remove them.
 
 mod foreign;
+mod kept_tallies;
 mod queue;
 mod reader;
 mod statements;
@@ -26,7 +27,8 @@ use tokio::sync::oneshot;
 
 pub use self::foreign::{FILE_HEADER, read_foreign_table};
 use self::{
-    queue::{Job, Queue, Refusal},
+    kept_tallies::KeptTallies,
+    queue::{Job, Queue, Refusal, Urgency},
     reader::ReadJob,
     writer::{WriteJob, Writer},
 };
@@ -166,6 +168,7 @@ impl File {
 
         let writer = Writer {
             connection: connections.writer,
+            tallies: KeptTallies::default(),
             queue: Arc::clone(&file.writes),
             latest: Arc::clone(&file.latest),
             cleaned: 0,
@@ -316,12 +319,11 @@ impl Table for FileTable {
     }
 
     fn tally<'a>(&'a self, change: &'a Tally) -> Pending<'a, Tallied> {
-        Box::pin(async move {
-            limits::check_tally(change)?;
-            let (table, change) = (self.name, change.clone());
-            let job = |caller| WriteJob::Tally { table, change, caller };
-            self.file.submit(TALLYING, &self.file.writes, job).await
-        })
+        self.tally_with(change, Urgency::Now)
+    }
+
+    fn tally_soon<'a>(&'a self, change: &'a Tally) -> Pending<'a, Tallied> {
+        self.tally_with(change, Urgency::Soon)
     }
 
     fn write<'a>(&'a self, changes: &'a [Change]) -> Pending<'a, ()> {
@@ -338,6 +340,15 @@ impl Table for FileTable {
 }
 
 impl FileTable {
+    fn tally_with<'a>(&'a self, change: &'a Tally, urgency: Urgency) -> Pending<'a, Tallied> {
+        Box::pin(async move {
+            limits::check_tally(change)?;
+            let (table, change) = (self.name, change.clone());
+            let job = |caller| WriteJob::Tally { table, change, urgency, caller };
+            self.file.submit(TALLYING, &self.file.writes, job).await
+        })
+    }
+
     fn read<T: Send + 'static>(
         &self,
         now: u64,

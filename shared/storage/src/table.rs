@@ -82,6 +82,13 @@ pub trait Table: fmt::Debug + Send + Sync {
     /// Stores remove expired rows late, so a row that has expired may still count as there.
     fn tally<'a>(&'a self, change: &'a Tally) -> Pending<'a, Tallied>;
 
+    /// The same as [`Self::tally`], for a change whose outcome no client waits for: a store may hold
+    /// it back for some 50 ms, to write it together with others. Changes of one row are made in the
+    /// order in which they come.
+    fn tally_soon<'a>(&'a self, change: &'a Tally) -> Pending<'a, Tallied> {
+        self.tally(change)
+    }
+
     /// Makes all changes or none. Beyond 100 changes this holds for each group of 100, in order.
     ///
     /// A row may have 400 KB with its keys, a group 4 MB; a partition's name has 1 to 2048 bytes

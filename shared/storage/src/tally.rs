@@ -2,7 +2,7 @@
 //!
 //! Here is the rule for one row; each backend makes it atomic.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,15 +62,16 @@ pub enum Tallied {
     Refused(Tallies),
 }
 
-/// The numbers and notes of one row.
+/// The numbers and notes of one row. Its texts are shared by its clones: a row of a busy tenant has
+/// a note for each open call, and each change gives the whole row back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tallies {
     /// Numbers by name.
     #[serde(rename = "n", default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub numbers: BTreeMap<String, i64>,
+    pub numbers: BTreeMap<Arc<str>, i64>,
     /// Notes by name.
     #[serde(rename = "s", default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub notes: BTreeMap<String, String>,
+    pub notes: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 impl Tallies {
@@ -81,33 +82,43 @@ impl Tallies {
 
     /// A note, if it is there.
     pub fn note(&self, name: &str) -> Option<&str> {
-        self.notes.get(name).map(String::as_str)
+        self.notes.get(name).map(AsRef::as_ref)
     }
 
-    /// Makes a change if its conditions hold. An error says what no store can do.
-    pub(crate) fn apply(self, change: &Tally) -> Result<Tallied, String> {
+    /// Makes a change if its conditions hold, and tells whether it did. An error says what no store
+    /// can do; nothing is changed then, either.
+    pub(crate) fn apply(&mut self, change: &Tally) -> Result<bool, String> {
         if !change.conditions.iter().all(|condition| self.meets(condition)) {
-            return Ok(Tallied::Refused(self));
+            return Ok(false);
         }
-        let mut after = self;
-        for (name, amount) in &change.add {
-            if after.notes.contains_key(name) {
-                return Err(format!("`{name}` is a note, so nothing can be added to it"));
+        // All sums before the first change, so that an error leaves none behind.
+        let sums = change.add.iter().map(|(name, amount)| self.sum(name, *amount));
+        let sums: Vec<i64> = sums.collect::<Result<_, _>>()?;
+
+        for ((name, _), sum) in change.add.iter().zip(sums) {
+            match self.numbers.get_mut(name.as_str()) {
+                Some(number) => *number = sum,
+                None => drop(self.numbers.insert(name.as_str().into(), sum)),
             }
-            let number = after.numbers.entry(name.clone()).or_insert(0);
-            *number = number
-                .checked_add(*amount)
-                .ok_or_else(|| format!("`{name}` would leave the range of 64-bit numbers"))?;
         }
         for (name, text) in &change.set {
-            after.numbers.remove(name);
-            after.notes.insert(name.clone(), text.clone());
+            self.numbers.remove(name.as_str());
+            self.notes.insert(name.as_str().into(), text.as_str().into());
         }
         for name in &change.remove {
-            after.numbers.remove(name);
-            after.notes.remove(name);
+            self.numbers.remove(name.as_str());
+            self.notes.remove(name.as_str());
         }
-        Ok(Tallied::Done(after))
+        Ok(true)
+    }
+
+    /// A number and an amount together.
+    fn sum(&self, name: &str, amount: i64) -> Result<i64, String> {
+        if self.notes.contains_key(name) {
+            return Err(format!("`{name}` is a note, so nothing can be added to it"));
+        }
+        let sum = self.number(name).checked_add(amount);
+        sum.ok_or_else(|| format!("`{name}` would leave the range of 64-bit numbers"))
     }
 
     fn meets(&self, condition: &Condition) -> bool {
@@ -116,7 +127,7 @@ impl Tallies {
             Condition::Present(name) => self.holds(name),
             Condition::Is(name, text) => self.note(name) == Some(text),
             Condition::AtMost(name, most) => {
-                !self.notes.contains_key(name) && self.number(name) <= *most
+                !self.notes.contains_key(name.as_str()) && self.number(name) <= *most
             }
         }
     }

@@ -178,6 +178,8 @@ every_backend! {
         tallies::nothing_is_added_to_a_note,
         tallies::a_tally_leaves_the_value_alone_and_a_put_replaces_all,
         tallies::a_tally_says_when_its_row_ends,
+        tallies::two_handles_build_on_what_the_other_has_tallied,
+        tallies::a_change_that_may_wait_is_made_all_the_same,
         tallies::names_may_be_any_word,
         tallies::fifty_callers_do_not_pass_a_limit,
         tallies::a_repeated_id_is_counted_once,

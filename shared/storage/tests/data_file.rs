@@ -163,6 +163,49 @@ async fn an_invalid_change_fails_alone() {
     }
 }
 
+#[tokio::test]
+async fn changes_of_one_row_in_one_transaction_are_made_in_their_order() {
+    let folder = Folder::new();
+    let (stores, lock) = locked(&folder.file(), PATIENT);
+    let add = |amount: i64| Tally {
+        pk: "a".to_owned(),
+        sk: "1".to_owned(),
+        add: vec![("n".to_owned(), amount)],
+        expires: Some(9),
+        ..Tally::default()
+    };
+    let limited = Tally { conditions: vec![Condition::AtMost("n".to_owned(), 4)], ..add(8) };
+    // The put takes the place of the row with what was added before.
+    let changes =
+        [Some(add(1)), Some(add(2)), None, Some(add(4)), Some(limited.clone()), Some(limited)];
+
+    let mut made = vec![];
+    for change in changes {
+        let table = Arc::clone(&stores.state);
+        made.push(tokio::spawn(async move {
+            match change {
+                Some(change) => Some(table.tally(&change).await.unwrap()),
+                None => table.put(row("1", "new")).await.map(|()| None).unwrap(),
+            }
+        }));
+        tokio::task::yield_now().await;
+    }
+    lock.execute_batch("COMMIT").unwrap();
+    let mut numbers = vec![];
+    for change in made {
+        numbers.push(match change.await.unwrap() {
+            Some(Tallied::Done(row)) => ("done", row.number("n")),
+            Some(Tallied::Refused(row)) => ("refused", row.number("n")),
+            None => ("put", 0),
+        });
+    }
+    let expected =
+        [("done", 1), ("done", 3), ("put", 0), ("done", 4), ("done", 12), ("refused", 12)];
+    assert_eq!(numbers, expected);
+    let found = stores.state.get("a", "1", Consistency::Strong, 0).await.unwrap();
+    assert_eq!(found, Some(Row { expires: Some(9), ..row("1", "new") }));
+}
+
 /// What each of several processes does: 200 attempts to stay below a limit of 300.
 #[tokio::test]
 #[ignore = "only a process of another test"]

@@ -54,13 +54,20 @@ pub(crate) struct Admit<'a> {
     request: &'a AdmissionRequest<'a>,
     demand: Demand,
     now: u64,
+    /// What the demand takes of each limit.
+    charges: Vec<Charge>,
 }
 
 impl<'a> Admit<'a> {
+    /// The write for a call that may use as much as this.
+    fn of(request: &'a AdmissionRequest<'a>, demand: Demand, now: u64) -> Self {
+        Self { request, demand, now, charges: charges(request.limits, &demand, now) }
+    }
+
     /// The write for a call, shrunk to the whole budget where it is larger; a refusal where no
     /// state of the row could admit it.
     pub(crate) fn new(request: &'a AdmissionRequest<'a>, now: u64) -> Result<Self, Box<Refusal>> {
-        let admit = Self { request, demand: request.demand, now };
+        let admit = Self::of(request, request.demand, now);
         let untouched = Tallies::default();
         // Known without the row, so that the refusal costs no write.
         if let Some(budget) = &request.limits.budget
@@ -83,12 +90,12 @@ impl<'a> Admit<'a> {
         let row = LedgerRow(tallies);
         // From the whole demand each time: a row that another call has freed may have room for it
         // again.
-        let whole = Self { demand: self.request.demand, ..self.clone() };
+        let whole = Self::of(self.request, self.request.demand, self.now);
         if whole.fits(row) {
             return Ok(whole);
         }
         let shrunk = self.request.demand.shrunk(self.money_left(row), self.output_left(row));
-        let shrunk = shrunk.map(|demand| Self { demand, ..self.clone() });
+        let shrunk = shrunk.map(|demand| Self::of(self.request, demand, self.now));
         match shrunk.filter(|admit| admit.fits(row)) {
             Some(admit) => Ok(admit),
             None => Err(self.explain(row)),
@@ -97,9 +104,8 @@ impl<'a> Admit<'a> {
 
     /// The change to be made. Attributes in `stale` are removed on the way.
     pub(crate) fn tally(&self, stale: Vec<String>) -> Tally {
-        let charges = self.charges();
         // DynamoDB's conditions compare and do no arithmetic, so that the room is computed here.
-        let at_most = charges.iter().map(|charge| {
+        let at_most = self.charges.iter().map(|charge| {
             let most = signed(charge.limit).saturating_sub(signed(charge.amount));
             Condition::AtMost(charge.attribute.clone(), most)
         });
@@ -111,7 +117,8 @@ impl<'a> Admit<'a> {
             conditions.push(Condition::Absent(attribute.clone()));
             set.push((attribute, self.hold().to_string()));
         }
-        let amounts = charges.into_iter().map(|charge| (charge.attribute, signed(charge.amount)));
+        let charges = self.charges.iter();
+        let amounts = charges.map(|charge| (charge.attribute.clone(), signed(charge.amount)));
         let mut add: Vec<(String, i64)> = amounts.collect();
         // Calls in flight are counted where nothing limits them, too: a refusal tells how soon one
         // may end.
@@ -148,7 +155,7 @@ impl<'a> Admit<'a> {
     /// The refusal when others keep taking what the row had left.
     pub(crate) fn outrun(&self, tallies: &Tallies) -> Box<Refusal> {
         let row = LedgerRow(tallies);
-        let charges = self.charges().into_iter();
+        let charges = self.charges.iter();
         let scarce = charges.min_by_key(|it| it.limit.saturating_sub(row.taken(&it.attribute)));
         let source = scarce.map_or(LimitSource::Concurrency, |charge| charge.source);
         self.refusal(row, source, RefusalKind::RateLimit, Some(self.now + 1))
@@ -179,43 +186,8 @@ impl<'a> Admit<'a> {
         Period::containing(self.now, length).end() + ROW_OUTLIVES_PERIOD
     }
 
-    fn charges(&self) -> Vec<Charge> {
-        let limits = self.request.limits;
-        let day = self.now / DAY;
-        let charge = |source, attribute, limit: Option<u64>, amount| {
-            limit.map(|limit| Charge { source, attribute, limit, amount })
-        };
-        let requests =
-            |source, window: Window, limit| charge(source, window.attribute(self.now), limit, 1);
-        let charges = [
-            requests(LimitSource::RequestsPerMinute, Window::Minute, limits.requests_per_minute),
-            requests(LimitSource::RequestsPerHour, Window::Hour, limits.requests_per_hour),
-            requests(LimitSource::RequestsPerDay, Window::Day, limits.requests_per_day),
-            charge(
-                LimitSource::DailyInputTokens,
-                input_attribute(day),
-                limits.daily_input_tokens,
-                self.demand.input,
-            ),
-            charge(
-                LimitSource::DailyOutputTokens,
-                output_attribute(day),
-                limits.daily_output_tokens,
-                self.demand.all_output(),
-            ),
-            charge(LimitSource::Concurrency, LIVE.to_owned(), limits.max_concurrent, 1),
-            charge(
-                LimitSource::Budget,
-                self.period().map_or(String::new(), Period::committed_attribute),
-                self.budget().map(|budget| budget.amount.0),
-                self.demand.cost().0,
-            ),
-        ];
-        charges.into_iter().flatten().collect()
-    }
-
     fn fits(&self, row: LedgerRow<'_>) -> bool {
-        self.charges().iter().all(|charge| charge.fits(row))
+        self.charges.iter().all(|charge| charge.fits(row))
     }
 
     fn money_left(&self, row: LedgerRow<'_>) -> Option<u64> {
@@ -231,9 +203,9 @@ impl<'a> Admit<'a> {
     /// The refusal by the limit that frees last.
     fn explain(&self, row: LedgerRow<'_>) -> Box<Refusal> {
         // With the smallest demand: what only fails because it is large would have been shrunk.
-        let smallest = Self { demand: self.request.demand.smallest(), ..self.clone() };
-        let failing = smallest.charges().into_iter().filter(|charge| !charge.fits(row));
-        let refusals = failing.map(|charge| smallest.refuse(&charge, row));
+        let smallest = Self::of(self.request, self.request.demand.smallest(), self.now);
+        let failing = smallest.charges.iter().filter(|charge| !charge.fits(row));
+        let refusals = failing.map(|charge| smallest.refuse(charge, row));
         // Waiting for one limit is in vain while another refuses for longer.
         let last = refusals.max_by_key(|refusal| refusal.retry_at.unwrap_or(u64::MAX));
         last.unwrap_or_else(|| self.outrun(row.0))
@@ -274,7 +246,7 @@ impl<'a> Admit<'a> {
         kind: RefusalKind,
         retry_at: Option<u64>,
     ) -> Box<Refusal> {
-        let charge = self.charges().into_iter().find(|charge| charge.source == source);
+        let charge = self.charges.iter().find(|charge| charge.source == source);
         Box::new(Refusal {
             kind,
             quota: self.quota(row, source),
@@ -284,6 +256,43 @@ impl<'a> Admit<'a> {
             quotas: row.quotas(self.request.limits, self.now),
         })
     }
+}
+
+/// What a call takes of each limit that there is.
+fn charges(limits: &Limits, demand: &Demand, now: u64) -> Vec<Charge> {
+    let windows = [
+        (LimitSource::RequestsPerMinute, Window::Minute, limits.requests_per_minute),
+        (LimitSource::RequestsPerHour, Window::Hour, limits.requests_per_hour),
+        (LimitSource::RequestsPerDay, Window::Day, limits.requests_per_day),
+    ];
+    let windows = windows.into_iter().filter_map(|(source, window, limit)| {
+        Some(Charge { source, limit: limit?, attribute: window.attribute(now), amount: 1 })
+    });
+    let input = limits.daily_input_tokens.map(|limit| Charge {
+        source: LimitSource::DailyInputTokens,
+        attribute: input_attribute(now / DAY),
+        limit,
+        amount: demand.input,
+    });
+    let output = limits.daily_output_tokens.map(|limit| Charge {
+        source: LimitSource::DailyOutputTokens,
+        attribute: output_attribute(now / DAY),
+        limit,
+        amount: demand.all_output(),
+    });
+    let concurrency = limits.max_concurrent.map(|limit| Charge {
+        source: LimitSource::Concurrency,
+        attribute: LIVE.to_owned(),
+        limit,
+        amount: 1,
+    });
+    let budget = limits.budget.as_ref().map(|budget| Charge {
+        source: LimitSource::Budget,
+        attribute: Period::containing(now, budget.period).committed_attribute(),
+        limit: budget.amount.0,
+        amount: demand.cost().0,
+    });
+    windows.chain(input).chain(output).chain(concurrency).chain(budget).collect()
 }
 
 impl Charge {

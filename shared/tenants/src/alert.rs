@@ -141,8 +141,8 @@ mod tests {
 
     fn due(spent: i64, alerts: i64, now: u64) -> Option<Alert> {
         let mut row = Tallies::default();
-        row.numbers.insert("s202611".to_owned(), spent);
-        row.numbers.insert("a202611".to_owned(), alerts);
+        row.numbers.insert("s202611".into(), spent);
+        row.numbers.insert("a202611".into(), alerts);
         let budget = Budget::monthly(MicroDollars(1_000));
         Alert::due(&LedgerKey::tenant("t"), &budget, &row, now).map(|(alert, _)| alert)
     }

@@ -4,6 +4,8 @@
 
 use canonical::MicroDollars;
 
+use crate::limits::LimitSource;
+
 /// How many output tokens are held where nothing bounds them.
 pub const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 16_384;
 
@@ -95,6 +97,19 @@ impl Demand {
     /// The same call with the smallest response that is worth it.
     pub(crate) fn smallest(&self) -> Self {
         Self { output: self.output.min(MIN_CAPPED_OUTPUT_TOKENS), ..*self }
+    }
+
+    /// What the call needs of a limit at least.
+    pub(crate) fn least(&self, source: LimitSource) -> u64 {
+        match source {
+            LimitSource::RequestsPerMinute
+            | LimitSource::RequestsPerHour
+            | LimitSource::RequestsPerDay
+            | LimitSource::Concurrency => 1,
+            LimitSource::DailyInputTokens => self.smallest().input,
+            LimitSource::DailyOutputTokens => self.smallest().all_output(),
+            LimitSource::Budget => self.smallest().cost().0,
+        }
     }
 
     /// The same call with a response that fits this much money and these output tokens, if that

@@ -18,8 +18,7 @@ use storage::{Consistency, StoreError, Table, Tallied, Tallies, Tally};
 use crate::{
     admission::{AdmissionRequest, Admit, SORT_KEY, requests_only},
     alert::Alert,
-    demand::Demand,
-    limits::{LimitSource, Limits},
+    limits::Limits,
     quota::Quota,
     refusal::Refusal,
     refusal_cache::{Before, RefusalCache},
@@ -95,7 +94,8 @@ pub struct Admission {
     /// The most output tokens that the provider may be asked for, where the budget allows fewer
     /// than the client wanted: the response says `X-Gateway-Budget: capped`.
     pub capped_output: Option<u64>,
-    /// Where the tenant stands against each of its limits, for the rate-limit headers.
+    /// Where the tenant stands against each of its limits, for the rate-limit headers; without what
+    /// other calls hold.
     pub quotas: Vec<Quota>,
     /// The reason for the log, where the call passes only because the store cannot be reached.
     pub unreachable: Option<StoreError>,
@@ -185,7 +185,7 @@ impl Ledger {
         if request.limits.is_unlimited() {
             return Decision::Admitted(Admission::default());
         }
-        let needed = |source| needed(&request.demand, source);
+        let needed = |source| request.demand.least(source);
         // A tenant that keeps calling at its limit would otherwise cost a write for each refusal.
         if let Some(refusal) = self.refusals.find(request.key, request.limits, needed, now) {
             return Decision::Refused { refusal: Box::new(refusal), alert: None };
@@ -238,7 +238,14 @@ impl Ledger {
         let Reservation { key, id, hold } = &settlement.reservation;
         let mut hold = hold.clone();
         for _ in 0..MAX_SETTLEMENT_WRITES {
-            let (row, ended) = match self.write(key, settlement.tally(&hold), now).await? {
+            let change = settlement.tally(&hold);
+            // Nobody waits for a settlement but those who are refused until it is made.
+            let written = if self.refusals.waits_for_room(key) {
+                self.write(key, change, now).await
+            } else {
+                self.write_soon(key, change, now).await
+            };
+            let (row, ended) = match written? {
                 Tallied::Done(row) => (row, Ended::Now),
                 Tallied::Refused(row) => match row.note(&id.attribute()) {
                     // A top-up whose response was lost, or another mind about the hold: the row is
@@ -408,18 +415,27 @@ impl Ledger {
     }
 
     /// Makes one change and remembers which attributes of the row are stale.
-    async fn write(
+    async fn write(&self, key: &LedgerKey, change: Tally, now: u64) -> Result<Tallied, StoreError> {
+        let written = self.table.tally(&without_contradictions(change)).await?;
+        self.remember_stale(key, &written, now);
+        Ok(written)
+    }
+
+    /// The same, for a change that the store may hold back for a moment.
+    async fn write_soon(
         &self,
         key: &LedgerKey,
-        mut change: Tally,
+        change: Tally,
         now: u64,
     ) -> Result<Tallied, StoreError> {
-        // A late settlement may add to a window that is stale by now.
-        let Tally { add, remove, .. } = &mut change;
-        remove.retain(|name| !add.iter().any(|(added, _)| added == name));
-        let written = self.table.tally(&change).await?;
-        let (Tallied::Done(row) | Tallied::Refused(row)) = &written;
-        // Windows that are over are removed by the next write, which costs nothing extra.
+        let written = self.table.tally_soon(&without_contradictions(change)).await?;
+        self.remember_stale(key, &written, now);
+        Ok(written)
+    }
+
+    /// Remembers the windows that are over: the next write removes them, which costs nothing extra.
+    fn remember_stale(&self, key: &LedgerKey, written: &Tallied, now: u64) {
+        let (Tallied::Done(row) | Tallied::Refused(row)) = written;
         let stale = LedgerRow(row).stale(now);
         let mut rows = self.lock_stale();
         if stale.is_empty() {
@@ -427,8 +443,6 @@ impl Ledger {
         } else if rows.len() < MAX_STALE_ROWS || rows.contains_key(key) {
             rows.insert(key.clone(), stale);
         }
-        drop(rows);
-        Ok(written)
     }
 
     fn stale(&self, key: &LedgerKey, now: u64) -> Vec<String> {
@@ -440,6 +454,14 @@ impl Ledger {
     fn lock_stale(&self) -> MutexGuard<'_, HashMap<LedgerKey, Vec<String>>> {
         self.stale.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The change without the removal of what it adds to: a late settlement may add to a window that is
+/// stale by now.
+fn without_contradictions(mut change: Tally) -> Tally {
+    let Tally { add, remove, .. } = &mut change;
+    remove.retain(|name| !add.iter().any(|(added, _)| added == name));
+    change
 }
 
 fn admitted(
@@ -458,23 +480,9 @@ fn admitted(
     Decision::Admitted(Admission {
         reservation,
         capped_output: admit.capped_output(),
-        quotas: LedgerRow(row).quotas(request.limits, now),
+        quotas: LedgerRow(row).taken_quotas(request.limits, now),
         unreachable: None,
     })
-}
-
-/// What a call needs of a limit at least.
-fn needed(demand: &Demand, source: LimitSource) -> u64 {
-    let smallest = demand.smallest();
-    match source {
-        LimitSource::RequestsPerMinute
-        | LimitSource::RequestsPerHour
-        | LimitSource::RequestsPerDay
-        | LimitSource::Concurrency => 1,
-        LimitSource::DailyInputTokens => smallest.input,
-        LimitSource::DailyOutputTokens => smallest.all_output(),
-        LimitSource::Budget => smallest.cost().0,
-    }
 }
 
 fn unreadable(text: &str) -> StoreError {

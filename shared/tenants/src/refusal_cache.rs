@@ -111,6 +111,12 @@ impl RefusalCache {
         }
     }
 
+    /// Whether callers are being refused that the end of a call would let pass.
+    pub(crate) fn waits_for_room(&self, key: &LedgerKey) -> bool {
+        let state = self.lock();
+        state.rows.get(key).is_some_and(|kept| !kept.refusal.quota.source.counts_requests())
+    }
+
     fn part_of(&self, key: &LedgerKey) -> usize {
         usize::try_from(self.hasher.hash_one(key) % PARTS as u64).unwrap_or_default()
     }
@@ -134,6 +140,20 @@ mod tests {
             retry_at: Some(160),
             in_flight: 1,
             quotas: vec![],
+        }
+    }
+
+    #[test]
+    fn callers_wait_for_room_until_some_call_has_ended() {
+        let (cache, limits, key) =
+            (RefusalCache::default(), Limits::default(), LedgerKey::tenant("a"));
+        for (source, waits) in
+            [(LimitSource::RequestsPerDay, false), (LimitSource::Concurrency, true)]
+        {
+            assert!(!cache.waits_for_room(&key));
+            cache.keep(&key, &limits, &refusal(source), cache.before(&key, 100));
+            assert_eq!(cache.waits_for_room(&key), waits, "{source:?}");
+            cache.forget(&key);
         }
     }
 

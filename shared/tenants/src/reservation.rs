@@ -88,6 +88,12 @@ impl Hold {
         Period::parse(self.period.as_deref()?)
     }
 
+    /// The deadline of a hold that a text describes, without a look at the rest; none for a text that
+    /// has none.
+    pub(crate) fn deadline(text: &str) -> Option<u64> {
+        text.rsplit_once(',')?.1.parse().ok()
+    }
+
     /// The hold that a text describes.
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.split(',');

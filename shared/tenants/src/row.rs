@@ -1,5 +1,7 @@
 //! The ledger row as it is read: counters, sums and open reservations.
 
+use std::ops::Bound;
+
 use storage::Tallies;
 
 use crate::{
@@ -29,18 +31,27 @@ impl<'a> LedgerRow<'a> {
     /// Every reservation that is open: the attribute, its text and what it holds. A text that
     /// cannot be read holds nothing and never expires.
     pub(crate) fn reservations(self) -> impl Iterator<Item = (&'a str, &'a str, Hold)> {
-        let notes = self.0.notes.range(PREFIX.to_owned()..);
-        let open = notes.take_while(|(attribute, _)| attribute.starts_with(PREFIX));
-        open.map(|(attribute, text)| {
+        self.reservation_texts().map(|(attribute, text)| {
             // Never expired by a version that cannot read it: its owner settles it by the text.
             let hold = Hold::parse(text).unwrap_or(Hold { until: u64::MAX, ..Hold::default() });
-            (attribute.as_str(), text.as_str(), hold)
+            (attribute, text, hold)
         })
+    }
+
+    fn reservation_texts(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let notes = self.0.notes.range::<str, _>((Bound::Included(PREFIX), Bound::Unbounded));
+        let notes = notes.map(|(attribute, text)| (attribute.as_ref(), text.as_ref()));
+        notes.take_while(|(attribute, _): &(&str, &str)| attribute.starts_with(PREFIX))
     }
 
     /// The reservations whose owners can no longer settle them.
     pub(crate) fn lost(self, now: u64) -> impl Iterator<Item = (&'a str, &'a str, Hold)> {
-        self.reservations().filter(move |(.., hold)| hold.until.saturating_add(EXPIRY_MARGIN) < now)
+        let is_over = move |until: u64| until.saturating_add(EXPIRY_MARGIN) < now;
+        // The deadline alone is read of those that are not over, which are nearly all: each
+        // settlement looks at every open reservation of its tenant.
+        let over = self.reservation_texts();
+        let over = over.filter(move |(_, text)| Hold::deadline(text).is_some_and(is_over));
+        over.filter_map(|(attribute, text)| Some((attribute, text, Hold::parse(text)?)))
     }
 
     /// How many calls are in flight.
@@ -51,19 +62,44 @@ impl<'a> LedgerRow<'a> {
     /// Attributes of windows long past, to be removed with the next write.
     pub(crate) fn stale(self, now: u64) -> Vec<String> {
         let names = self.0.numbers.keys().chain(self.0.notes.keys());
-        names.filter(|attribute| is_stale(attribute, now)).cloned().collect()
+        names.filter(|attribute| is_stale(attribute, now)).map(ToString::to_string).collect()
     }
 
     /// Where the tenant stands against each of its limits.
     pub(crate) fn quotas(self, limits: &Limits, now: u64) -> Vec<Quota> {
+        let holds: Vec<Hold> = self.reservations().map(|(.., hold)| hold).collect();
+        let sum = |amount: &dyn Fn(&Hold) -> Option<u64>| {
+            holds.iter().filter_map(amount).fold(0, u64::saturating_add)
+        };
+        let period =
+            limits.budget.as_ref().map(|it| Period::containing(now, it.period).to_string());
+        let day = now / DAY;
+
+        let mut quotas = self.taken_quotas(limits, now);
+        for quota in &mut quotas {
+            quota.held = match quota.source {
+                LimitSource::RequestsPerMinute
+                | LimitSource::RequestsPerHour
+                | LimitSource::RequestsPerDay => 0,
+                LimitSource::Concurrency => quota.used,
+                LimitSource::DailyInputTokens => sum(&|it| it.input.filter(|_| it.day == day)),
+                LimitSource::DailyOutputTokens => sum(&|it| it.output.filter(|_| it.day == day)),
+                LimitSource::Budget => sum(&|it| (it.period == period).then_some(it.cost)),
+            };
+        }
+        quotas
+    }
+
+    /// The same as [`Self::quotas`], without a look at what each call in flight holds: `held` is 0.
+    pub(crate) fn taken_quotas(self, limits: &Limits, now: u64) -> Vec<Quota> {
         let requests = [
             (LimitSource::RequestsPerMinute, Window::Minute, limits.requests_per_minute),
             (LimitSource::RequestsPerHour, Window::Hour, limits.requests_per_hour),
             (LimitSource::RequestsPerDay, Window::Day, limits.requests_per_day),
         ];
         let requests = requests.into_iter().filter_map(|(source, window, limit)| {
-            let (used, reset) = (self.taken(&window.attribute(now)), Some(window.end(now)));
-            Some(Quota { source, limit: limit?, used, held: 0, reset })
+            let (limit, used) = (limit?, self.taken(&window.attribute(now)));
+            Some(Quota { source, limit, used, held: 0, reset: Some(window.end(now)) })
         });
         let others = [
             self.input_quota(limits, now),
@@ -75,51 +111,26 @@ impl<'a> LedgerRow<'a> {
     }
 
     fn input_quota(self, limits: &Limits, now: u64) -> Option<Quota> {
-        let day = now / DAY;
-        let held = self.held(|hold| hold.input.filter(|_| hold.day == day));
-        Some(Quota {
-            source: LimitSource::DailyInputTokens,
-            limit: limits.daily_input_tokens?,
-            used: self.taken(&input_attribute(day)),
-            held,
-            reset: Some(Window::Day.end(now)),
-        })
+        let (source, limit) = (LimitSource::DailyInputTokens, limits.daily_input_tokens?);
+        let used = self.taken(&input_attribute(now / DAY));
+        Some(Quota { source, limit, used, held: 0, reset: Some(Window::Day.end(now)) })
     }
 
     fn output_quota(self, limits: &Limits, now: u64) -> Option<Quota> {
-        let day = now / DAY;
-        let held = self.held(|hold| hold.output.filter(|_| hold.day == day));
-        Some(Quota {
-            source: LimitSource::DailyOutputTokens,
-            limit: limits.daily_output_tokens?,
-            used: self.taken(&output_attribute(day)),
-            held,
-            reset: Some(Window::Day.end(now)),
-        })
+        let (source, limit) = (LimitSource::DailyOutputTokens, limits.daily_output_tokens?);
+        let used = self.taken(&output_attribute(now / DAY));
+        Some(Quota { source, limit, used, held: 0, reset: Some(Window::Day.end(now)) })
     }
 
     fn concurrency_quota(self, limits: &Limits) -> Option<Quota> {
-        let (limit, used) = (limits.max_concurrent?, self.in_flight());
-        Some(Quota { source: LimitSource::Concurrency, limit, used, held: used, reset: None })
+        let (source, limit) = (LimitSource::Concurrency, limits.max_concurrent?);
+        Some(Quota { source, limit, used: self.in_flight(), held: 0, reset: None })
     }
 
     fn budget_quota(self, limits: &Limits, now: u64) -> Option<Quota> {
-        let budget = limits.budget.as_ref()?;
+        let (source, budget) = (LimitSource::Budget, limits.budget.as_ref()?);
         let period = Period::containing(now, budget.period);
-        let name = period.to_string();
-        let held =
-            self.held(|hold| (hold.period.as_deref() == Some(name.as_str())).then_some(hold.cost));
-        Some(Quota {
-            source: LimitSource::Budget,
-            limit: budget.amount.0,
-            used: self.taken(&period.committed_attribute()),
-            held,
-            reset: Some(period.end()),
-        })
-    }
-
-    fn held(self, amount: impl Fn(&Hold) -> Option<u64>) -> u64 {
-        let amounts = self.reservations().filter_map(|(.., hold)| amount(&hold));
-        amounts.fold(0, u64::saturating_add)
+        let used = self.taken(&period.committed_attribute());
+        Some(Quota { source, limit: budget.amount.0, used, held: 0, reset: Some(period.end()) })
     }
 }

@@ -130,15 +130,15 @@ pub(super) fn refusal(row: &Tallies, demand: &Demand<'_>) -> (u64, Refusal) {
 /// The windows in a row that are over.
 pub(super) fn stale(row: &Tallies, now: u64) -> Vec<String> {
     let windows = Windows::at(now);
-    let is_window = |name: &&String| name.starts_with(['m', 't', 'd']) && !windows.holds(name);
-    row.numbers.keys().filter(is_window).cloned().collect()
+    let is_window = |name: &&str| name.starts_with(['m', 't', 'd']) && !windows.holds(name);
+    row.numbers.keys().map(AsRef::as_ref).filter(is_window).map(str::to_owned).collect()
 }
 
 /// The attempts in a row whose time is over: their instances died.
 pub(super) fn expired(row: &Tallies, now: u64) -> Vec<String> {
     let is_over = |until: &str| until.parse::<u64>().is_ok_and(|until| until < now);
     let notes = row.notes.iter().filter(|(name, until)| name.starts_with('r') && is_over(until));
-    notes.map(|(name, _)| name.clone()).collect()
+    notes.map(|(name, _)| name.to_string()).collect()
 }
 
 fn change(sort_key: &str) -> Tally {

@@ -32,9 +32,9 @@ pub(super) fn tallies(item: Item) -> Result<Tallies, String> {
                 let parsed = number
                     .parse()
                     .map_err(|error| format!("`{name}` has the value {number}: {error}"))?;
-                tallies.numbers.insert(name, parsed);
+                tallies.numbers.insert(name.into(), parsed);
             }
-            AttributeValue::S(text) => drop(tallies.notes.insert(name, text)),
+            AttributeValue::S(text) => drop(tallies.notes.insert(name.into(), text.into())),
             _ => return Err(format!("`{name}` is neither a number nor a text")),
         }
     }

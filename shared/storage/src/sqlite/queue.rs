@@ -5,12 +5,31 @@
 use std::{
     collections::VecDeque,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+/// How long jobs wait that nobody waits for. Longer than finished calls are gathered for the request
+/// log, so that the transaction of their rows takes these jobs along.
+const GATHERING: Duration = Duration::from_millis(50);
+
+/// Whether a job may wait for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// A caller waits for the outcome.
+    Now,
+    /// No call waits for the outcome: jobs may be gathered for a moment.
+    Soon,
+}
 
 /// One job of a queue.
 pub(super) trait Job: Sized {
     /// About how many bytes the job holds.
     fn bytes(&self) -> usize;
+
+    /// Whether the job may wait for others.
+    fn urgency(&self) -> Urgency {
+        Urgency::Now
+    }
 
     /// The place of the queued job that this one makes superfluous, if there is one.
     fn superseded(&self, _queued: &VecDeque<Self>) -> Option<usize> {
@@ -46,17 +65,29 @@ pub(super) struct Queue<J> {
     capacity: Capacity,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each read alone")]
 #[derive(Debug)]
 struct State<J> {
     jobs: VecDeque<J>,
     bytes: usize,
     closed: bool,
     refused: bool,
+    /// Whether a job came that may not wait, since the queue was last empty.
+    is_urgent: bool,
+    /// Whether a thread will look at the queue by itself, within the time that jobs may wait.
+    is_watched: bool,
 }
 
 impl<J: Job> Queue<J> {
     pub(super) fn new(capacity: Capacity) -> Self {
-        let state = State { jobs: VecDeque::new(), bytes: 0, closed: false, refused: false };
+        let state = State {
+            jobs: VecDeque::new(),
+            bytes: 0,
+            closed: false,
+            refused: false,
+            is_urgent: false,
+            is_watched: false,
+        };
         Self { state: Mutex::new(state), filled: Condvar::new(), capacity }
     }
 
@@ -82,23 +113,41 @@ impl<J: Job> Queue<J> {
         if let Some(older) = older.and_then(|place| state.jobs.remove(place)) {
             job.take_callers(older);
         }
+        state.is_urgent |= job.urgency() == Urgency::Now;
+        let is_news = state.is_urgent || !state.is_watched;
         state.jobs.push_back(job);
         // Released first, or the thread that wakes would wait for the lock at once.
         drop(state);
-        self.filled.notify_one();
+        if is_news {
+            self.filled.notify_one();
+        }
         Ok(())
     }
 
     /// Waits for jobs and takes the oldest of them. None once the queue is closed and empty.
     pub(super) fn take(&self, max: usize) -> Option<Vec<J>> {
         let mut state = self.lock();
-        while state.jobs.is_empty() {
-            if state.closed {
+        loop {
+            if !state.jobs.is_empty() && !state.may_wait() {
+                return Some(state.take(max));
+            }
+            if state.jobs.is_empty() && state.closed {
                 return None;
             }
-            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+
+            // While jobs come, one that can wait is seen in time and need not wake this thread.
+            state.is_watched = true;
+            let waited = self.filled.wait_timeout_while(state, GATHERING, |it| it.may_wait());
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.is_watched = false;
+
+            if !state.jobs.is_empty() {
+                // None of them has waited longer than this thread.
+                state.is_urgent = true;
+            } else if !state.closed {
+                state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
         }
-        Some(state.take(max))
     }
 
     /// Takes whatever waits.
@@ -118,12 +167,18 @@ impl<J: Job> Queue<J> {
 }
 
 impl<J: Job> State<J> {
+    /// Whether nobody waits for what is queued, nor for the end.
+    fn may_wait(&self) -> bool {
+        !self.is_urgent && !self.closed
+    }
+
     fn take(&mut self, max: usize) -> Vec<J> {
         let count = max.min(self.jobs.len());
         let taken: Vec<_> = self.jobs.drain(..count).collect();
         self.bytes -= taken.iter().map(Job::bytes).sum::<usize>();
 
         self.refused &= !self.jobs.is_empty();
+        self.is_urgent &= !self.jobs.is_empty();
         taken
     }
 }
@@ -146,9 +201,16 @@ mod tests {
     #[derive(Debug, PartialEq)]
     struct Named(&'static str, usize);
 
+    /// What nobody waits for.
+    const SOON: &str = "soon";
+
     impl Job for Named {
         fn bytes(&self) -> usize {
             self.1
+        }
+
+        fn urgency(&self) -> Urgency {
+            if self.0 == SOON { Urgency::Soon } else { Urgency::Now }
         }
 
         fn superseded(&self, queued: &VecDeque<Self>) -> Option<usize> {
@@ -182,6 +244,27 @@ mod tests {
         queue.push(Named("b", 40)).unwrap();
         queue.push(Named("a", 50)).unwrap();
         assert_eq!(queue.take(9).unwrap(), [Named("b", 40), Named("a", 50)]);
+    }
+
+    #[test]
+    fn a_job_that_may_wait_is_taken_along_by_one_that_may_not() {
+        let queue = queue();
+        queue.push(Named(SOON, 1)).unwrap();
+        assert!(queue.lock().may_wait());
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| queue.take(9));
+            queue.push(Named("a", 1)).unwrap();
+            let taken = taker.join().unwrap().unwrap();
+            // Alone, where the pause had ended by then.
+            assert!(taken.starts_with(&[Named(SOON, 1)]), "{taken:?}");
+        });
+        queue.take_all();
+        queue.push(Named(SOON, 1)).unwrap();
+        assert!(queue.lock().may_wait());
+        queue.push(Named("a", 1)).unwrap();
+        assert!(!queue.lock().may_wait());
+        assert_eq!(queue.take(1).unwrap(), [Named(SOON, 1)]);
+        assert!(!queue.lock().may_wait());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::{
     query::{Order, Query},
     table::{Change, Row},
-    tally::{Tallied, Tallies, Tally},
+    tally::Tallies,
 };
 
 /// The tables of a file. `tallies` is JSON, see [`Tallies`]; absent: there are none.
@@ -116,27 +116,79 @@ pub(super) fn write_rows(
     Ok(())
 }
 
-/// Makes a change of numbers and notes, if its conditions hold.
-pub(super) fn tally(
+/// The numbers and notes of a row, as a table holds them.
+#[derive(Debug, Default)]
+pub(super) struct StoredTallies {
+    /// SQLite's number of the row; absent where the table has no such row.
+    pub(super) rowid: Option<i64>,
+    pub(super) tallies: Tallies,
+    /// When the row ends, in seconds since 1970.
+    pub(super) expires: Option<u64>,
+}
+
+/// Reads the numbers and notes of a row, also of one that has expired and is not removed yet.
+pub(super) fn stored_tallies(
     connection: &Connection,
     table: &str,
-    change: &Tally,
-) -> rusqlite::Result<Result<Tallied, String>> {
-    let mut read = connection
-        .prepare_cached(&format!("SELECT tallies FROM {table} WHERE pk = ?1 AND sk = ?2"))?;
-    let found = read.query_row(params![change.pk, change.sk], to_tallies).optional()?;
-    let tallied = found.unwrap_or_default().apply(change);
-    if let Ok(Tallied::Done(after)) = &tallied {
-        let json = serde_json::to_string(after)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        let mut write = connection.prepare_cached(&format!(
-            "INSERT INTO {table} (pk, sk, value, tallies, expires) VALUES (?1, ?2, '', ?3, ?4)
-             ON CONFLICT DO UPDATE
-             SET tallies = ?3, expires = ifnull(excluded.expires, {table}.expires)"
-        ))?;
-        write.execute(params![change.pk, change.sk, json, change.expires.map(to_sql)])?;
-    }
-    Ok(tallied)
+    (pk, sk): (&str, &str),
+) -> rusqlite::Result<StoredTallies> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT rowid, tallies, expires FROM {table} WHERE pk = ?1 AND sk = ?2"
+    ))?;
+    let stored = statement.query_row(params![pk, sk], |columns| {
+        let expires: Option<i64> = columns.get("expires")?;
+        Ok(StoredTallies {
+            rowid: columns.get("rowid")?,
+            tallies: to_tallies(columns)?,
+            expires: expires.map(i64::unsigned_abs),
+        })
+    });
+    Ok(stored.optional()?.unwrap_or_default())
+}
+
+/// Adds a row of numbers and notes. Gives its number.
+pub(super) fn add_tallies(
+    connection: &Connection,
+    table: &str,
+    (pk, sk): (&str, &str),
+    stored: &StoredTallies,
+) -> rusqlite::Result<i64> {
+    let mut statement = connection.prepare_cached(&format!(
+        "INSERT INTO {table} (pk, sk, value, tallies, expires) VALUES (?1, ?2, '', ?3, ?4)"
+    ))?;
+    let (json, expires) = (to_json(&stored.tallies)?, stored.expires.map(to_sql));
+    statement.insert(params![pk, sk, json, expires])
+}
+
+/// Writes the numbers and notes of a row over those that it had. Its expiry stays.
+pub(super) fn set_tallies(
+    connection: &Connection,
+    table: &str,
+    rowid: i64,
+    tallies: &Tallies,
+) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare_cached(&format!("UPDATE {table} SET tallies = ?2 WHERE rowid = ?1"))?;
+    statement.execute(params![rowid, to_json(tallies)?]).map(drop)
+}
+
+/// Sets when a row ends.
+pub(super) fn set_expiry(
+    connection: &Connection,
+    table: &str,
+    rowid: i64,
+    expires: Option<u64>,
+) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare_cached(&format!("UPDATE {table} SET expires = ?2 WHERE rowid = ?1"))?;
+    statement.execute(params![rowid, expires.map(to_sql)]).map(drop)
+}
+
+/// A number that changes when another connection, of this process or another, has committed.
+///
+/// Source: <https://www.sqlite.org/pragma.html#pragma_data_version>.
+pub(super) fn version_of_others(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |columns| columns.get(0))
 }
 
 /// Begins a transaction that writes. It takes the lock now: one that begins by reading cannot wait
@@ -209,6 +261,11 @@ fn to_tallies(columns: &rusqlite::Row<'_>) -> rusqlite::Result<Tallies> {
         }),
         None => Ok(Tallies::default()),
     }
+}
+
+fn to_json(tallies: &Tallies) -> rusqlite::Result<String> {
+    serde_json::to_string(tallies)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 /// A time as SQLite keeps it. Its numbers have a sign; times beyond them are the end of time.

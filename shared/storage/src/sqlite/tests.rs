@@ -41,6 +41,7 @@ fn a_write_does_not_overtake_a_tally_of_its_row() {
     let tally = || WriteJob::Tally {
         table: "state",
         change: Tally { pk: "a".to_owned(), sk: "1".to_owned(), ..Tally::default() },
+        urgency: Urgency::Now,
         caller: oneshot::channel().0,
     };
     let delete = || WriteJob::Rows {

@@ -16,7 +16,8 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::{
-    queue::{Capacity, CloseAtEnd, Job, Queue},
+    kept_tallies::KeptTallies,
+    queue::{Capacity, CloseAtEnd, Job, Queue, Urgency},
     statements,
 };
 use crate::{
@@ -42,7 +43,7 @@ pub(super) enum WriteJob {
     /// Changes that are made together, for one caller or for several that wrote the same row.
     Rows { table: &'static str, changes: Vec<Change>, callers: Vec<Caller<()>> },
     /// A change of numbers and notes.
-    Tally { table: &'static str, change: Tally, caller: Caller<Tallied> },
+    Tally { table: &'static str, change: Tally, urgency: Urgency, caller: Caller<Tallied> },
 }
 
 /// The outcome of a job within a transaction that is not committed yet.
@@ -76,14 +77,19 @@ impl WriteJob {
         }
     }
 
-    fn apply(&self, connection: &Connection) -> rusqlite::Result<Outcome> {
+    fn apply(
+        &self,
+        connection: &Connection,
+        tallies: &mut KeptTallies,
+    ) -> rusqlite::Result<Outcome> {
         match self {
             Self::Rows { table, changes, .. } => {
+                tallies.forget(table, changes);
                 statements::write_rows(connection, table, changes)?;
                 Ok(Outcome::Rows)
             }
             Self::Tally { table, change, .. } => {
-                Ok(Outcome::Tally(statements::tally(connection, table, change)?))
+                Ok(Outcome::Tally(tallies.tally(connection, table, change)?))
             }
         }
     }
@@ -123,6 +129,13 @@ impl Job for WriteJob {
         texts + JOB_OVERHEAD_BYTES
     }
 
+    fn urgency(&self) -> Urgency {
+        match self {
+            Self::Rows { .. } => Urgency::Now,
+            Self::Tally { urgency, .. } => *urgency,
+        }
+    }
+
     /// A put or delete makes the last queued job of the same row superfluous if that is a put or
     /// delete, too. Behind anything else it has to wait its turn.
     fn superseded(&self, queued: &VecDeque<Self>) -> Option<usize> {
@@ -142,6 +155,7 @@ impl Job for WriteJob {
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) connection: Connection,
+    pub(super) tallies: KeptTallies,
     pub(super) queue: Arc<Queue<WriteJob>>,
     /// The latest time that a reader brought along, in seconds since 1970.
     pub(super) latest: Arc<AtomicU64>,
@@ -189,22 +203,31 @@ impl Writer {
             statements::commit(&self.connection)?;
             Ok(outcomes)
         });
-        if outcomes.is_err() && !self.connection.is_autocommit() {
-            // The first failure is the one to tell.
-            drop(statements::roll_back(&self.connection));
+        if outcomes.is_err() {
+            self.tallies.clear();
+            if !self.connection.is_autocommit() {
+                // The first failure is the one to tell.
+                drop(statements::roll_back(&self.connection));
+            }
         }
         outcomes
     }
 
     fn apply(&mut self, batch: &[WriteJob]) -> rusqlite::Result<Vec<Outcome>> {
-        let outcomes = batch.iter().map(|job| job.apply(&self.connection));
+        let Self { connection, tallies, .. } = self;
+        tallies.begin(connection)?;
+        let outcomes = batch.iter().map(|job| job.apply(connection, tallies));
         let outcomes = outcomes.collect::<rusqlite::Result<_>>()?;
+        tallies.write(connection)?;
 
         // Within a transaction that is made anyway, so that it costs no commit of its own; and once
         // a second at most, since it costs more than a small change.
         let now = self.latest.load(Ordering::Relaxed);
-        if self.cleaned < now && statements::remove_expired(&self.connection, now)? {
-            self.cleaned = now;
+        if self.cleaned < now {
+            tallies.forget_expired(now);
+            if statements::remove_expired(connection, now)? {
+                self.cleaned = now;
+            }
         }
         Ok(outcomes)
     }

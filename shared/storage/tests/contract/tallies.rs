@@ -36,8 +36,8 @@ fn at_most(name: &str, most: i64) -> Condition {
 }
 
 fn tallies(numbers: &[(&str, i64)], notes: &[(&str, &str)]) -> Tallies {
-    let numbers = numbers.iter().map(|(name, number)| ((*name).to_owned(), *number));
-    let notes = notes.iter().map(|(name, note)| ((*name).to_owned(), (*note).to_owned()));
+    let numbers = numbers.iter().map(|(name, number)| ((*name).into(), *number));
+    let notes = notes.iter().map(|(name, note)| ((*name).into(), (*note).into()));
     Tallies { numbers: numbers.collect(), notes: notes.collect::<BTreeMap<_, _>>() }
 }
 
@@ -190,6 +190,28 @@ pub(crate) async fn a_tally_says_when_its_row_ends(store: &Store) {
     assert_eq!(read(NOW + 1).await.unwrap(), None);
     make(store, &Tally { expires: Some(NOW + 9), ..change() }).await;
     assert!(read(NOW + 1).await.unwrap().is_some());
+}
+
+pub(crate) async fn two_handles_build_on_what_the_other_has_tallied(store: &Store) {
+    for turn in 0..6 {
+        let change = Tally { expires: Some(NOW + 1 + turn), ..adding("n", 1) };
+        let table = store.handle(usize::try_from(turn).unwrap());
+        let count = i64::try_from(turn).unwrap() + 1;
+        assert_eq!(
+            table.tally(&change).await.unwrap(),
+            Tallied::Done(tallies(&[("n", count)], &[]))
+        );
+    }
+    let ends = Row { expires: Some(NOW + 6), ..row("tenant#a", "ledger", "") };
+    assert_eq!(store.rows("tenant#a").await, [ends]);
+}
+
+pub(crate) async fn a_change_that_may_wait_is_made_all_the_same(store: &Store) {
+    let soon = store.table.tally_soon(&adding("n", 1)).await.unwrap();
+    assert_eq!(soon, Tallied::Done(tallies(&[("n", 1)], &[])));
+    assert_eq!(stored(store).await, tallies(&[("n", 1)], &[]));
+    let refused = store.table.tally_soon(&on(absent("n"), adding("n", 1))).await.unwrap();
+    assert_eq!(refused, Tallied::Refused(tallies(&[("n", 1)], &[])));
 }
 
 pub(crate) async fn names_may_be_any_word(store: &Store) {

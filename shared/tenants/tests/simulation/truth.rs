@@ -125,7 +125,7 @@ impl Truth {
         for (name, gain) in numbers.filter(|(_, gain)| *gain != 0) {
             match name.chars().next() {
                 Some('m' | 'h' | 'd') if is_current(name, self.now) => {
-                    *self.windows.entry(name.clone()).or_default() += gain;
+                    *self.windows.entry(name.to_string()).or_default() += gain;
                 }
                 Some('s') => self.settled += gain,
                 Some('x') => self.lost += gain,
@@ -134,7 +134,7 @@ impl Truth {
         }
         let opened = after.notes.keys().filter(|name| !self.row.notes.contains_key(*name));
         for name in opened.filter(|name| name.starts_with("r_")) {
-            *self.opened.entry(name.clone()).or_default() += 1;
+            *self.opened.entry(name.to_string()).or_default() += 1;
         }
         if is_ending(change) {
             self.learn_ending(change);
@@ -272,8 +272,13 @@ impl Truth {
     /// Holds the end of a schedule to the invariants: everybody is done, and somebody called after
     /// the last deadline.
     pub(crate) fn check_end(&mut self, period: &str, alerts_are_exact: bool) {
-        let open: Vec<String> =
-            self.row.notes.keys().filter(|name| name.starts_with("r_")).cloned().collect();
+        let open: Vec<String> = self
+            .row
+            .notes
+            .keys()
+            .filter(|name| name.starts_with("r_"))
+            .map(ToString::to_string)
+            .collect();
         if !open.is_empty() {
             self.violate(6, format!("{open:?} are open though their deadlines are past"));
         }
