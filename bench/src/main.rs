@@ -24,10 +24,11 @@ async fn main() -> io::Result<()> {
     let only: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|it| it == name);
     let mut out = io::stdout();
-    if let [name, at_once] = only.as_slice()
+    if let [name, at_once, kind @ ..] = only.as_slice()
         && name == "profile"
     {
-        return profile::run(at_once, &mut out).await;
+        let kind = kind.first().map_or("bare", String::as_str);
+        return profile::run(at_once, kind, &mut out).await;
     }
     if wanted("server") {
         server::measure(&mut out).await?;

@@ -1,26 +1,25 @@
-//! The gateway under a steady load, for a profiler to look at: `bench profile 16`.
+//! The gateway under a steady load, for a profiler to look at: `bench profile 16`, or
+//! `bench profile 16 budgeted` for the calls of a tenant with a budget.
 
 use std::io::{self, Write};
 
-use crate::{
-    load::{KEY, Load},
-    provider::Provider,
-    server::{ours, request},
-};
+use crate::{load::Load, provider::Provider, server::request, tenants};
 
 const CALLS: u64 = 20_000;
 
 /// Prints the process and what each call cost, until it is interrupted.
-pub(crate) async fn run(at_once: &str, out: &mut impl Write) -> io::Result<()> {
+pub(crate) async fn run(at_once: &str, kind: &str, out: &mut impl Write) -> io::Result<()> {
     let at_once = at_once.parse().map_err(io::Error::other)?;
+    let found = tenants::KINDS.iter().find(|(name, _)| *name == kind);
+    let (_, key) =
+        found.ok_or_else(|| io::Error::other("the kind is bare, limited or budgeted"))?;
     let provider = Provider::start().await?;
-    let ours = ours(&provider, "plain").await?;
-    ours.listening().await?;
+    let ours = tenants::start(&provider).await?;
     writeln!(out, "process {}", ours.id())?;
     let load = Load {
         address: ours.address,
         path: "/v1/chat/completions",
-        key: KEY,
+        key,
         body: request("bench", false, 64),
         at_once,
         calls: CALLS,

@@ -32,9 +32,12 @@ pub(crate) fn tenants(provider: &str) -> String {
     )
 }
 
-/// Measures, and writes what it found.
-pub(crate) async fn measure(out: &mut impl Write) -> io::Result<()> {
-    let provider = Provider::start().await?;
+/// What calls are compared, each with the key that makes them.
+pub(crate) const KINDS: [(&str, &str); 3] =
+    [("bare", KEY), ("limited", LIMITED), ("budgeted", BUDGETED)];
+
+/// The gateway with these tenants before a provider, once it listens.
+pub(crate) async fn start(provider: &Provider) -> io::Result<Process> {
     let yaml = format!(
         "api_key: {KEY}\nproviders:\n  - {{name: p, base_url: \"{}\", api_key: k}}\n\
          \x20 - {{name: busy, base_url: \"{}\", api_key: k}}\n\
@@ -45,6 +48,13 @@ pub(crate) async fn measure(out: &mut impl Write) -> io::Result<()> {
     );
     let ours = configured("tenants", &yaml)?;
     ours.listening().await?;
+    Ok(ours)
+}
+
+/// Measures, and writes what it found.
+pub(crate) async fn measure(out: &mut impl Write) -> io::Result<()> {
+    let provider = Provider::start().await?;
+    let ours = start(&provider).await?;
     writeln!(out, "\n## Limits and money on SQLite (medians of {ROUNDS} rounds in turn)\n")?;
     writeln!(
         out,
@@ -52,10 +62,9 @@ pub(crate) async fn measure(out: &mut impl Write) -> io::Result<()> {
         SUSTAINED.0
     )?;
     writeln!(out, "| --- | --- | --- | --- | --- |")?;
-    let kinds = [("bare", KEY), ("limited", LIMITED), ("admitted, limited, settled", BUDGETED)];
     let mut figures: [Figures; 3] = Default::default();
     for turn in 0..=ROUNDS {
-        for ((_, key), of_kind) in kinds.iter().zip(&mut figures) {
+        for ((_, key), of_kind) in KINDS.iter().zip(&mut figures) {
             let one = round(&ours, &load(&ours, key, (1, CALLS))).await?;
             // The first turn warms up.
             if 0 < turn {
@@ -64,7 +73,7 @@ pub(crate) async fn measure(out: &mut impl Write) -> io::Result<()> {
         }
     }
     let bare = micros(&figures[0].cpu);
-    for ((name, key), of_kind) in kinds.iter().zip(&figures) {
+    for ((name, key), of_kind) in KINDS.iter().zip(&figures) {
         let started = Instant::now();
         load(&ours, key, SUSTAINED).run().await?;
         let sustained = SUSTAINED.1 as f64 / started.elapsed().as_secs_f64();
