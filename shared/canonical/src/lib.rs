@@ -37,5 +37,7 @@ pub use model_facts::{
     SamplingSupport, nearest_effort,
 };
 pub use signature::{Signature, TAG_PREFIX};
-pub use stream_event::{EventBody, EventKind, GatewayResponse, ResponseBody, StreamEvent};
+pub use stream_event::{
+    EventBody, EventKind, GatewayResponse, ResponseBody, ResponseFacts, StreamEvent,
+};
 pub use usage::{MicroDollars, Usage};

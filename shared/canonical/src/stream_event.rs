@@ -11,6 +11,17 @@ pub struct GatewayResponse {
     pub body: ResponseBody,
     /// The usage, when the provider reported it.
     pub usage: Option<Usage>,
+    /// What the decoder has read on its way; none where it looked for nothing of this.
+    pub facts: Option<ResponseFacts>,
+}
+
+/// What a provider says of its own response.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResponseFacts {
+    /// The model that it names.
+    pub model: Option<String>,
+    /// Why the model stopped, in the provider's own word.
+    pub finish_reason: Option<String>,
 }
 
 /// A whole response, as its decoder left it.

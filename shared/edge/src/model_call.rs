@@ -6,7 +6,7 @@ use canonical::{Error, Result};
 use config::Config;
 use formats::{ClientFormat, Framing, GatewayRequest, Inbound};
 use gateway::Call;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderName, Response};
 use tenants::{Tenant, policy};
 
 use crate::{
@@ -22,6 +22,8 @@ use crate::{
 
 /// How many bytes are buffered between the provider and the client of one call.
 const STREAM_BUFFER_BYTES: usize = 128 * 1024;
+
+const STRICT: HeaderName = HeaderName::from_static("x-gateway-strict");
 
 /// A request before its body is read.
 pub(crate) struct Dictated {
@@ -71,7 +73,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     let headers = exchange.request.headers();
     // Headers are checked before the body is read: a mistake in them then costs no upload.
     let only_provider = request::only_provider(headers)?;
-    let strict = request::flag(headers, "x-gateway-strict")?;
+    let strict = request::flag(headers, &STRICT)?;
     let passed = passed_headers(inbound, headers)?;
     let hints = request::hints(headers, exchange.snapshot()?.routes.condition_headers())?;
     let (cache, idempotency_key) =

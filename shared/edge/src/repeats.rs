@@ -2,25 +2,29 @@
 
 use canonical::{Error, Result};
 use gateway::{CacheMode, CacheWish};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
 use crate::request::flag;
 
 /// How long an idempotency key may be, in bytes.
 const MAX_KEY_BYTES: usize = 255;
 
+const GATEWAY_CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const SKIP_CACHE: HeaderName = HeaderName::from_static("x-skip-cache");
+
 /// What the client says about the response cache: in `X-Gateway-Cache`, in `Cache-Control`
 /// (RFC 9111, section 5.2.1), or with `X-Skip-Cache: true`.
 pub(crate) fn cache_wish(headers: &HeaderMap) -> Result<CacheWish> {
     let mut wish = CacheWish::default();
     // Our own header comes last and wins: browsers and proxies set `Cache-Control` by themselves.
-    for name in [header::CACHE_CONTROL.as_str(), "x-gateway-cache"] {
+    for name in [header::CACHE_CONTROL, GATEWAY_CACHE] {
         let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
         for word in lines.flat_map(|line| line.split(',')).map(str::trim) {
             note_word(&mut wish, &word.to_ascii_lowercase());
         }
     }
-    if flag(headers, "x-skip-cache")? {
+    if flag(headers, &SKIP_CACHE)? {
         wish.mode = CacheMode::NoStore;
     }
     Ok(wish)
@@ -47,7 +51,7 @@ fn note_word(wish: &mut CacheWish, word: &str) {
 
 /// The client's `Idempotency-Key`: a text, in quotes or without.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = value.to_str().unwrap_or_default().trim();
     // The draft of the header has quotes (a structured field), and most clients send none.
     let bare = key.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(key);

@@ -5,11 +5,12 @@ use std::{borrow::Cow, sync::Arc};
 use canonical::{Error, ErrorKind, Result};
 use config::Rescue;
 use gateway::{CallHints, Clock};
-use http::{HeaderMap, Request, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
 use percent_encoding::percent_decode_str;
 use telemetry::{ClientFacts, SpanContext};
 
 use crate::{
+    front::REQUEST_ID,
     server::Connection,
     settings::now_ms,
     text::{MAX_NAME_CHARS, shorten},
@@ -21,6 +22,15 @@ const MAX_ID_BYTES: usize = 128;
 pub(crate) const MAX_HEADERS: usize = 100;
 /// How large the headers of a request may be together, names included, in bytes.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
+
+// Names are parsed once: a lookup by text parses its name each time.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const GATEWAY_LOG: HeaderName = HeaderName::from_static("x-gateway-log");
+const GATEWAY_RESCUE: HeaderName = HeaderName::from_static("x-gateway-rescue");
+const GOOGLE_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+const PROVIDER: HeaderName = HeaderName::from_static("x-provider");
+const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Where a request comes from: a connection, or an invocation in Lambda.
 #[derive(Clone, Debug, Default)]
@@ -91,8 +101,7 @@ pub(crate) fn check_headers(headers: &HeaderMap) -> Result<()> {
 
 /// What the headers say about how a call is routed and logged; `named` are those that conditions ask for.
 pub(crate) fn hints(headers: &HeaderMap, named: &[String]) -> Result<CallHints> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let rescue = match text("x-gateway-rescue").map(str::trim) {
+    let rescue = match text(headers.get(GATEWAY_RESCUE)) {
         None | Some("") => None,
         Some("continue") => Some(Rescue::Continue),
         Some("off") => Some(Rescue::Off),
@@ -101,7 +110,7 @@ pub(crate) fn hints(headers: &HeaderMap, named: &[String]) -> Result<CallHints> 
             return Err(Error::invalid("X-Gateway-Rescue", message));
         }
     };
-    let is_private = match text("x-gateway-log").map(str::trim) {
+    let is_private = match text(headers.get(GATEWAY_LOG)) {
         None | Some("" | "on") => false,
         Some("off") => true,
         Some(_) => {
@@ -110,14 +119,22 @@ pub(crate) fn hints(headers: &HeaderMap, named: &[String]) -> Result<CallHints> 
         }
     };
     // Only headers that a condition names are kept: every other one may hold a secret.
-    let named = named.iter().filter_map(|name| Some((name.clone(), text(name)?.to_owned())));
-    let session = text("x-session-id").map(str::to_owned);
+    let named = named.iter().filter_map(|name| {
+        let value = headers.get(name)?.to_str().ok()?;
+        Some((name.clone(), value.to_owned()))
+    });
+    let session = headers.get(SESSION_ID).and_then(|it| it.to_str().ok()).map(str::to_owned);
     Ok(CallHints { rescue, session, headers: named.collect(), is_private })
+}
+
+/// The text of a header without spaces around it; none for one that is absent or no text.
+fn text(value: Option<&HeaderValue>) -> Option<&str> {
+    value?.to_str().ok().map(str::trim)
 }
 
 /// The client's own id of its request if it is printable ASCII, else a new one.
 fn request_id(headers: &HeaderMap, arrived: u64) -> String {
-    let given = headers.get("x-request-id").and_then(|it| it.to_str().ok());
+    let given = headers.get(REQUEST_ID).and_then(|it| it.to_str().ok());
     let printable = |it: &&str| {
         !it.is_empty()
             && it.len() <= MAX_ID_BYTES
@@ -133,7 +150,7 @@ fn request_id(headers: &HeaderMap, arrived: u64) -> String {
 fn trace(headers: &HeaderMap) -> (String, SpanContext) {
     // A span's id of zero is invalid (W3C Trace Context, section 3.2.2.4).
     let span = SpanContext { span_id: fastrand::u64(1..), ..SpanContext::default() };
-    let given = headers.get("traceparent").and_then(|it| it.to_str().ok());
+    let given = headers.get(TRACEPARENT).and_then(|it| it.to_str().ok());
     match given.and_then(parse_traceparent) {
         Some((trace, parent, sampled)) => {
             (trace, SpanContext { parent: Some(parent), sampled: Some(sampled), ..span })
@@ -164,26 +181,22 @@ fn parse_traceparent(text: &str) -> Option<(String, u64, bool)> {
 
 /// What a client says of itself in its headers.
 pub(crate) fn client_facts(headers: &HeaderMap) -> ClientFacts {
-    let text = |name: &str| {
-        let value = headers.get(name)?.to_str().ok()?.trim();
-        (!value.is_empty()).then(|| shorten(value).into_owned())
+    let short = |name: HeaderName| {
+        let value = text(headers.get(name)).filter(|it| !it.is_empty());
+        value.map(|it| shorten(it).into_owned())
     };
-    ClientFacts {
-        user_agent: text(header::USER_AGENT.as_str()),
-        session: text("x-session-id"),
-        tags: vec![],
-    }
+    ClientFacts { user_agent: short(header::USER_AGENT), session: short(SESSION_ID), tags: vec![] }
 }
 
 /// Every key that a request carries, in any of the headers that SDKs use.
 pub(crate) fn keys(headers: &HeaderMap) -> Vec<&str> {
-    let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).map(str::trim);
-    let bearer = text(header::AUTHORIZATION.as_str()).and_then(|it| {
+    let bearer = text(headers.get(header::AUTHORIZATION)).and_then(|it| {
         let (scheme, key) = it.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
     });
     // All of them are tried: SDKs differ in the header that they use, and some send two.
-    [bearer, text("x-api-key"), text("x-goog-api-key")].into_iter().flatten().collect()
+    let others = [text(headers.get(API_KEY)), text(headers.get(GOOGLE_API_KEY))];
+    bearer.into_iter().chain(others.into_iter().flatten()).collect()
 }
 
 /// The value of a query parameter; of several, the last.
@@ -199,20 +212,23 @@ pub(crate) fn query_value(uri: &Uri, name: &str) -> Option<String> {
 }
 
 /// A header that is true or false.
-pub(crate) fn flag(headers: &HeaderMap, name: &'static str) -> Result<bool> {
+pub(crate) fn flag(headers: &HeaderMap, name: &HeaderName) -> Result<bool> {
     let Some(value) = headers.get(name) else {
         return Ok(false);
     };
     match value.as_bytes().trim_ascii() {
         it if it.eq_ignore_ascii_case(b"true") || it == b"1" => Ok(true),
         it if it.eq_ignore_ascii_case(b"false") || it == b"0" => Ok(false),
-        _ => Err(Error::invalid(name, format!("The header `{name}` must be true or false."))),
+        _ => {
+            let message = format!("The header `{name}` must be true or false.");
+            Err(Error::invalid(name.as_str(), message))
+        }
     }
 }
 
 /// The only provider that the client accepts.
 pub(crate) fn only_provider(headers: &HeaderMap) -> Result<Option<String>> {
-    let Some(value) = headers.get("x-provider") else {
+    let Some(value) = headers.get(PROVIDER) else {
         return Ok(None);
     };
     let name = value.to_str().map_err(|error| {
@@ -293,8 +309,10 @@ mod tests {
 
     #[test]
     fn a_flag_is_true_or_false() {
-        let strict =
-            |it: &'static str| flag(&headers(&[("x-gateway-strict", it)]), "x-gateway-strict");
+        let strict = |it: &str| {
+            let name = HeaderName::from_static("x-gateway-strict");
+            flag(&headers(&[("x-gateway-strict", it)]), &name)
+        };
         assert!(strict("True").unwrap());
         assert!(!strict("0").unwrap());
         assert!(strict("perhaps").is_err());

@@ -238,7 +238,7 @@ mod tests {
     fn an_estimate_is_marked() {
         for estimated in [true, false] {
             let body = ResponseBody::Tokens { count: 7, estimated };
-            let response = GatewayResponse { body, usage: None };
+            let response = GatewayResponse { body, usage: None, facts: None };
             let reply = GatewayReply {
                 content_type: None,
                 provider: "first".to_owned(),

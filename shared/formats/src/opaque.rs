@@ -162,7 +162,7 @@ impl Outbound for Opaque {
             return Err(error_body::inside_success(error));
         }
         let usage = response.usage.and_then(usage);
-        Ok(GatewayResponse { body: ResponseBody::Raw(body), usage })
+        Ok(GatewayResponse { body: ResponseBody::Raw(body), usage, facts: None })
     }
 }
 

@@ -9,7 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use canonical::{
-    Content, Error, ErrorKind, MicroDollars, Outcome, ResponseBody, Result, StreamEvent, Usage,
+    Content, Error, ErrorKind, GatewayResponse, MicroDollars, Outcome, ResponseBody, Result,
+    StreamEvent, Usage,
 };
 use providers::{KeptResponse, OutputEstimate, UpstreamBody, UpstreamResponse};
 use routing::{AttemptEnd, AttemptId, Failover, Health, MinSpeed};
@@ -129,7 +130,7 @@ impl RunningCall {
         self.begin_contents(&response.body);
         if let UpstreamBody::Whole(whole) = &response.body {
             self.usage = whole.usage;
-            self.note_whole(&whole.body);
+            self.note_whole(whole);
         }
         self.show_attempt();
     }
@@ -145,7 +146,7 @@ impl RunningCall {
         (record.cost, record.saved) = (Some(MicroDollars(0)), hit.saved);
         self.begin_contents(&hit.body);
         if let UpstreamBody::Whole(whole) = &hit.body {
-            self.note_whole(&whole.body);
+            self.note_whole(whole);
         }
     }
 
@@ -180,9 +181,14 @@ impl RunningCall {
     }
 
     /// Notes what a whole response holds that its record needs.
-    fn note_whole(&mut self, body: &ResponseBody) {
+    fn note_whole(&mut self, whole: &GatewayResponse) {
         let mut estimate = OutputEstimate::default();
-        match body {
+        match &whole.body {
+            // Where the decoder has read all that is wanted, the bytes are not read again.
+            ResponseBody::Raw(_) if let (Some(_), Some(facts)) = (whole.usage, &whole.facts) => {
+                estimate.note_model(facts.model.as_deref());
+                facts.finish_reason.iter().for_each(|reason| estimate.note_reason(reason));
+            }
             ResponseBody::Raw(bytes) if self.call.request.task.writes_text() => {
                 estimate.note_model_in(bytes);
                 estimate.add_frame(bytes);
@@ -196,7 +202,6 @@ impl RunningCall {
             }
             ResponseBody::Raw(bytes) if !self.call.request.task.is_opaque() => {
                 estimate.note_model_in(bytes);
-                return self.note_answered_model(&estimate);
             }
             ResponseBody::Raw(_) | ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => {
                 return;
@@ -205,16 +210,11 @@ impl RunningCall {
         self.note_estimate(&estimate);
     }
 
-    /// Notes the model that the provider itself named.
-    fn note_answered_model(&mut self, estimate: &OutputEstimate) {
+    /// Notes what was written so far, by which model, and why it stopped.
+    pub(crate) fn note_estimate(&mut self, estimate: &OutputEstimate) {
         if self.call.record.answered_model.is_none() {
             self.call.record.answered_model = estimate.answered_model().map(str::to_owned);
         }
-    }
-
-    /// Notes what was written so far, and why the model stopped.
-    pub(crate) fn note_estimate(&mut self, estimate: &OutputEstimate) {
-        self.note_answered_model(estimate);
         self.written_tokens = estimate.tokens();
         let reason = estimate.finish_reason();
         // The first reason counts: that of a target that went on is noted last, and means the same.

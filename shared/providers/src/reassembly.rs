@@ -61,7 +61,7 @@ impl Assembly {
             return Err(Error::new(ErrorKind::Upstream, "ended its stream without content"));
         }
         let answer = ChatResponse { id: self.id, model: self.model, choices };
-        Ok(GatewayResponse { body: ResponseBody::Chat(answer), usage: self.usage })
+        Ok(GatewayResponse { body: ResponseBody::Chat(answer), usage: self.usage, facts: None })
     }
 }
 

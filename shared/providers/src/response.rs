@@ -345,7 +345,8 @@ mod tests {
     fn checked(body: &'static str, vectors: usize) -> Result<EmbeddingResponse> {
         let request = OpenAiEmbeddings.decode(Bytes::from_static(body.as_bytes())).unwrap();
         let vectors = EmbeddingResponse { vectors: vec![vec![1.0]; vectors], base64: false };
-        let mut response = GatewayResponse { body: ResponseBody::Embedding(vectors), usage: None };
+        let mut response =
+            GatewayResponse { body: ResponseBody::Embedding(vectors), usage: None, facts: None };
         check_vectors(&mut response, &request)?;
         let ResponseBody::Embedding(vectors) = response.body else { panic!("{response:?}") };
         Ok(vectors)

@@ -10,7 +10,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use canonical::Usage;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// The longest wait that is obeyed. Azure's free tier asks for a day.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -42,7 +42,8 @@ pub(crate) fn usage(headers: &HeaderMap) -> Option<Usage> {
 /// How long until a limit is free again that a request which succeeded has used up, at `now` in
 /// milliseconds since 1970. Anthropic's headers have dates: `anthropic-ratelimit-requests-reset`.
 pub(crate) fn limit_reset(headers: &HeaderMap, now: u64) -> Option<Duration> {
-    let used_up = headers.iter().filter_map(|(name, value)| {
+    let used_up = headers.iter().filter(|(_, value)| matches!(value.as_bytes(), b"0" | b"0.0"));
+    let resets = used_up.filter_map(|(name, _)| {
         let name = name.as_str();
         let reset = if let Some(kind) = name.strip_prefix("x-ratelimit-remaining") {
             format!("x-ratelimit-reset{kind}")
@@ -50,13 +51,12 @@ pub(crate) fn limit_reset(headers: &HeaderMap, now: u64) -> Option<Duration> {
             let kind = name.strip_prefix("anthropic-ratelimit-")?.strip_suffix("-remaining")?;
             format!("anthropic-ratelimit-{kind}-reset")
         };
-        let is_used_up = matches!(value.as_bytes(), b"0" | b"0.0");
         let text = headers.get(reset)?.to_str().ok()?.trim();
-        let wait = reset_in(text, now).filter(|wait| !wait.is_zero() && is_used_up)?;
+        let wait = reset_in(text, now).filter(|wait| !wait.is_zero())?;
         Some(wait.min(MAX_RETRY_AFTER))
     });
     // All limits must be free again, the slowest included.
-    used_up.max()
+    resets.max()
 }
 
 /// The time left until a reset, in any of the forms that providers write.
@@ -104,14 +104,18 @@ fn date(text: &str, now: u64) -> Option<Duration> {
 
 /// A provider's own name for a request: OpenAI's and most others' header, Anthropic's, AWS's and
 /// Azure's.
-const REQUEST_IDS: [&str; 4] =
-    ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id"];
+const REQUEST_IDS: [HeaderName; 4] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("x-amzn-requestid"),
+    HeaderName::from_static("apim-request-id"),
+];
 /// The longest id that is passed on, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// The provider's own name for a request, if it can be printed.
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
-    let id = REQUEST_IDS.iter().find_map(|it| headers.get(*it))?.to_str().ok()?;
+    let id = REQUEST_IDS.into_iter().find_map(|it| headers.get(it))?.to_str().ok()?;
     let fits = !id.is_empty() && id.len() <= MAX_REQUEST_ID_BYTES;
     if fits { Some(id.to_owned()) } else { None }
 }

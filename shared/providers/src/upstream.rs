@@ -379,7 +379,7 @@ fn without_compaction(mut error: Error, request: &GatewayRequest, mode: DecodeMo
 fn estimate_tokens(request: &GatewayRequest) -> Result<UpstreamResponse> {
     let count = formats::estimated_tokens(request.canonical()?.conversation()?);
     let body = ResponseBody::Tokens { count, estimated: true };
-    let response = GatewayResponse { body, usage: None };
+    let response = GatewayResponse { body, usage: None, facts: None };
     Ok(UpstreamResponse {
         status: 200,
         request_id: None,

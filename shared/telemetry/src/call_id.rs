@@ -7,6 +7,16 @@
 const PREFIX: &str = "req_";
 /// Crockford's alphabet in lower case: no i, l, o, u.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// What each byte stands for as a digit.
+const VALUES: [Option<u8>; 256] = {
+    let mut values = [None; 256];
+    let mut value = 0;
+    while value < 32 {
+        values[ALPHABET[value as usize] as usize] = Some(value);
+        value += 1;
+    }
+    values
+};
 /// Digits of the time.
 const TIME_DIGITS: usize = 10;
 /// Digits of the random part.
@@ -30,9 +40,10 @@ pub fn arrival_of(id: &str) -> Option<u64> {
     if digits.len() != TIME_DIGITS + RANDOM_DIGITS {
         return None;
     }
-    let values: Option<Vec<u64>> = digits.bytes().map(value).collect();
-    let time = values?.into_iter().take(TIME_DIGITS);
-    Some(time.fold(0, |ms, digit| ms << 5 | digit))
+    let (time, random) = digits.as_bytes().split_at_checked(TIME_DIGITS)?;
+    let is_random = random.iter().all(|digit| value(*digit).is_some());
+    let time = time.iter().try_fold(0, |ms, digit| Some(ms << 5 | value(*digit)?));
+    time.filter(|_| is_random)
 }
 
 fn push_digits(text: &mut String, number: u128, digits: usize) {
@@ -43,8 +54,7 @@ fn push_digits(text: &mut String, number: u128, digits: usize) {
 }
 
 fn value(digit: u8) -> Option<u64> {
-    let place = ALPHABET.iter().position(|it| *it == digit)?;
-    u64::try_from(place).ok()
+    VALUES[usize::from(digit)].map(u64::from)
 }
 
 #[cfg(test)]

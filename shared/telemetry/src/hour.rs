@@ -77,6 +77,12 @@ impl Day {
         (day.to_string() == name).then_some(day)
     }
 
+    /// The day's name as a number: its digits are those of year, month and day.
+    fn number(self) -> u64 {
+        let (year, month, day) = civil_from_days(self.0);
+        (year * 100 + month) * 100 + day
+    }
+
     /// The first millisecond of the day, since 1970.
     pub fn start(self) -> u64 {
         self.first_hour().start()
@@ -105,14 +111,13 @@ impl Day {
 
 impl fmt::Display for Hour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{:02}", self.day(), self.of_day())
+        write!(f, "{:010}", self.day().number() * 100 + self.of_day())
     }
 }
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = civil_from_days(self.0);
-        write!(f, "{year:04}{month:02}{day:02}")
+        write!(f, "{:08}", self.number())
     }
 }
 

@@ -88,6 +88,7 @@ impl Outbound for BedrockEmbeddings {
                 ..EmbeddingResponse::default()
             }),
             usage: response.tokens.map(|it| Usage { input: tokens(Some(it)), ..Usage::default() }),
+            facts: None,
         })
     }
 }

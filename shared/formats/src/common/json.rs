@@ -5,6 +5,7 @@
 
 use std::{
     borrow::Cow,
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     ops::Range,
@@ -225,7 +226,15 @@ pub(crate) fn find<'a>(raw: &'a RawObject, name: &str) -> Result<Option<&'a Memb
 
 /// Whether a member has this name, escapes undone.
 pub(crate) fn is_named(body: &[u8], member: &Member, name: &str) -> bool {
-    name_of(body, member) == name
+    let key = body.get(member.key.clone()).unwrap_or_default();
+    let plain = key.strip_prefix(b"\"").and_then(|it| it.strip_suffix(b"\"")).unwrap_or(key);
+    // An escape takes more bytes than what it stands for, so that nearly every name is told by its
+    // length. This is asked of every member of every body.
+    match plain.len().cmp(&name.len()) {
+        Ordering::Less => false,
+        Ordering::Equal => plain == name.as_bytes(),
+        Ordering::Greater => plain.contains(&b'\\') && name_of(body, member) == name,
+    }
 }
 
 /// The name of a member, escapes undone.
@@ -431,6 +440,20 @@ mod tests {
 
     fn edited(text: &str, edit: impl FnOnce(&mut Edits<'_>)) -> String {
         super::edited(text, edit).unwrap()
+    }
+
+    #[test]
+    fn a_name_is_found_however_it_is_written() {
+        for (text, is_found) in [
+            (r#"{"model":1}"#, true),
+            (r#"{"mo\u0064el":1}"#, true),
+            (r#"{"models":1}"#, false),
+            (r#"{"mode":1}"#, false),
+            (r#"{"modem":1}"#, false),
+            (r#"{"\\model":1}"#, false),
+        ] {
+            assert_eq!(find(&raw(text), "model").unwrap().is_some(), is_found, "{text}");
+        }
     }
 
     #[test]

@@ -97,6 +97,7 @@ impl Outbound for GeminiEmbeddings {
                 ..EmbeddingResponse::default()
             }),
             usage: count.map(|it| Usage { input: tokens(Some(it)), ..Usage::default() }),
+            facts: None,
         })
     }
 }

@@ -117,6 +117,13 @@ impl OutputEstimate {
         self.finish_reason = Some(name(reason).to_owned());
     }
 
+    /// Notes why the model stopped, in the provider's own word.
+    pub fn note_reason(&mut self, word: &str) {
+        if is_reason(word.as_bytes()) {
+            self.finish_reason = Some(word.to_owned());
+        }
+    }
+
     /// Counts a provider's own bytes: a frame, or a whole JSON response.
     pub fn add_frame(&mut self, frame: &[u8]) {
         let before = self.weight;

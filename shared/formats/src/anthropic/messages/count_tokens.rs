@@ -54,7 +54,7 @@ impl Outbound for AnthropicCount {
             DecodeMode::Passthrough => ResponseBody::Raw(body),
             DecodeMode::Translate => ResponseBody::Tokens { count, estimated: false },
         };
-        Ok(GatewayResponse { body, usage: None })
+        Ok(GatewayResponse { body, usage: None, facts: None })
     }
 }
 

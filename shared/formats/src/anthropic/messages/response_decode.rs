@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use canonical::{
     ChatResponse, Choice, Citation, Content, Error, ErrorKind, FinishReason, GatewayResponse, Part,
-    ResponseBody, Result, Signature, ToolCall,
+    ResponseBody, ResponseFacts, Result, Signature, ToolCall,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -78,7 +78,11 @@ pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse
     let content = message.content.as_deref().ok_or_else(no_content)?;
     let usage = message.usage.and_then(wire::Counts::read).map(wire::Counts::usage);
     if purpose == DecodeMode::Passthrough {
-        return Ok(GatewayResponse { body: ResponseBody::Raw(body), usage });
+        let facts = ResponseFacts {
+            model: message.model,
+            finish_reason: message.stop_reason.map(Cow::into_owned),
+        };
+        return Ok(GatewayResponse { body: ResponseBody::Raw(body), usage, facts: Some(facts) });
     }
 
     let mut parts =
@@ -92,7 +96,7 @@ pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse
 
     let choices = vec![Choice { parts, finish_reason: finish }];
     let response = ChatResponse { id: message.id, model: message.model, choices };
-    Ok(GatewayResponse { body: ResponseBody::Chat(response), usage })
+    Ok(GatewayResponse { body: ResponseBody::Chat(response), usage, facts: None })
 }
 
 fn no_content() -> Error {

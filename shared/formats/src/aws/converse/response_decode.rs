@@ -188,7 +188,7 @@ pub(super) fn decode(body: &[u8]) -> Result<GatewayResponse> {
         choices: vec![Choice { parts, finish_reason: finish }],
     };
     let usage = response_json.usage.and_then(|it| it.usage());
-    Ok(GatewayResponse { body: ResponseBody::Chat(response), usage })
+    Ok(GatewayResponse { body: ResponseBody::Chat(response), usage, facts: None })
 }
 
 fn not_converse() -> Error {

@@ -114,7 +114,7 @@ impl Outbound for GeminiCount {
             DecodeMode::Passthrough => ResponseBody::Raw(body),
             DecodeMode::Translate => ResponseBody::Tokens { count, estimated: false },
         };
-        Ok(GatewayResponse { body, usage: None })
+        Ok(GatewayResponse { body, usage: None, facts: None })
     }
 }
 

@@ -30,7 +30,7 @@ impl Outbound for Gemini {
             DecodeMode::Passthrough => ResponseBody::Raw(body),
             DecodeMode::Translate => ResponseBody::Chat(response),
         };
-        Ok(GatewayResponse { body, usage })
+        Ok(GatewayResponse { body, usage, facts: None })
     }
 }
 

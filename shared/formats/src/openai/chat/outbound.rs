@@ -29,6 +29,7 @@ impl Outbound for OpenAiChat {
             return Err(Error::new(ErrorKind::Upstream, "returned a response without choices"));
         }
         let usage = summary.usage.and_then(wire::usage);
+        let facts = Some(summary.facts());
         let body = match options.mode {
             DecodeMode::Passthrough => {
                 let body = response_passthrough::passthrough(&body, &summary)?;
@@ -36,7 +37,7 @@ impl Outbound for OpenAiChat {
             }
             DecodeMode::Translate => ResponseBody::Chat(response_decode::decode(&body)?),
         };
-        Ok(GatewayResponse { body, usage })
+        Ok(GatewayResponse { body, usage, facts })
     }
 }
 

@@ -5,14 +5,14 @@
 
 use std::{borrow::Cow, fmt};
 
-use canonical::{Result, Usage};
+use canonical::{ResponseFacts, Result, Usage};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-use super::finish_reason;
+use super::{finish_reason, response_decode};
 use crate::{bound::tokens, error_body, surrogates};
 
 /// A whole response or one chunk of a stream, as far as both decide how the response goes on.
@@ -23,6 +23,8 @@ pub(crate) struct ResponseSummary<'a> {
     pub(super) choices: Option<ChoicesSummary<'a>>,
     #[serde(borrow)]
     pub(crate) usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     /// Members of errors that have no `error` around them.
@@ -43,6 +45,16 @@ pub(crate) struct ResponseSummary<'a> {
 }
 
 impl ResponseSummary<'_> {
+    /// The model that a whole response names, and why it ends.
+    pub(super) fn facts(&self) -> ResponseFacts {
+        let choices = self.choices.as_ref();
+        let model = response_decode::text(self.model);
+        ResponseFacts {
+            model: Some(model).filter(|it| !it.is_empty()),
+            finish_reason: choices.and_then(|it| it.reason.clone()),
+        }
+    }
+
     /// Whether this is an error object without an `error` around it, such as vLLM's and `FastAPI`'s.
     fn is_bare_error(&self) -> bool {
         let has_message = [self.message, self.msg, self.detail, self.errors, self.error_msg];
@@ -96,6 +108,8 @@ pub(super) struct ChoicesSummary<'a> {
     pub(super) has_calls: bool,
     /// Whether one is of a shape that OpenAI's SDKs do not expect.
     pub(super) is_odd: bool,
+    /// The finish reason of the last one that has any.
+    reason: Option<String>,
     /// The finish reason of one that was cut.
     cut: Option<String>,
     /// The error that one of them holds.
@@ -144,8 +158,9 @@ impl<'a> ChoicesSummary<'a> {
         }
         self.finished += 1;
         if finish_reason::is_cut(&reason) {
-            self.cut = Some(reason);
+            self.cut = Some(reason.clone());
         }
+        self.reason = Some(reason);
     }
 }
 
@@ -338,6 +353,18 @@ mod tests {
 
     fn read(json: &str) -> Usage {
         usage(serde_json::from_str(json).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_response_names_its_model_and_why_it_ends() {
+        let facts = |json: &str| serde_json::from_str::<ResponseSummary<'_>>(json).unwrap().facts();
+        let named = facts(
+            r#"{"model":"m-1","choices":[{"message":{"content":"finish_reason"},"finish_reason":"length"}]}"#,
+        );
+        assert_eq!(named.model.as_deref(), Some("m-1"));
+        assert_eq!(named.finish_reason.as_deref(), Some("length"));
+        let silent = facts(r#"{"model":null,"choices":[{"message":{},"finish_reason":null}]}"#);
+        assert_eq!(silent, ResponseFacts::default());
     }
 
     #[test]

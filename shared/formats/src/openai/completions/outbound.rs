@@ -18,7 +18,7 @@ impl Outbound for OpenAiCompletions {
             DecodeMode::Passthrough => ResponseBody::Raw(body),
             DecodeMode::Translate => ResponseBody::Chat(chat),
         };
-        Ok(GatewayResponse { body, usage })
+        Ok(GatewayResponse { body, usage, facts: None })
     }
 }
 

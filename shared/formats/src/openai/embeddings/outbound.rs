@@ -32,7 +32,7 @@ impl Outbound for OpenAiEmbeddings {
             DecodeMode::Translate => ResponseBody::Embedding(wire::vectors(data)?),
             DecodeMode::Passthrough => ResponseBody::Raw(body.clone()),
         };
-        Ok(GatewayResponse { body, usage })
+        Ok(GatewayResponse { body, usage, facts: None })
     }
 }
 

@@ -119,7 +119,7 @@ impl Outbound for OpenAiCompact {
             return Err(no_compaction());
         }
         let usage = compacted.usage.and_then(wire::usage);
-        Ok(GatewayResponse { body: ResponseBody::Raw(body), usage })
+        Ok(GatewayResponse { body: ResponseBody::Raw(body), usage, facts: None })
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn decode(body: Bytes, mode: DecodeMode) -> Result<GatewayResponse> {
         DecodeMode::Passthrough => ResponseBody::Raw(body),
         DecodeMode::Translate => ResponseBody::Chat(chat_response(wire)?),
     };
-    Ok(GatewayResponse { body, usage })
+    Ok(GatewayResponse { body, usage, facts: None })
 }
 
 /// Refuses a response that reports a failure.
