@@ -27,12 +27,14 @@ impl fmt::Display for FieldError {
 #[derive(Debug)]
 pub(crate) struct Fields {
     object: Map<String, Value>,
+    /// The fields that were read, in their order.
+    known: Vec<String>,
     errors: Vec<FieldError>,
 }
 
 impl Fields {
     pub(crate) fn new(object: Map<String, Value>) -> Self {
-        Self { object, errors: vec![] }
+        Self { object, known: vec![], errors: vec![] }
     }
 
     /// Notes a problem.
@@ -45,13 +47,15 @@ impl Fields {
         let unknown: Vec<String> = self.object.keys().cloned().collect();
         // A misspelled limit would otherwise be no limit.
         for field in unknown {
-            self.complain(&field, "There is no such field.");
+            let message = format!("There is no such field; there are {}.", self.known.join(", "));
+            self.complain(&field, message);
         }
         if self.errors.is_empty() { Ok(value) } else { Err(self.errors) }
     }
 
     /// A value that is there and not null.
     pub(crate) fn value(&mut self, field: &str) -> Option<Value> {
+        self.known.push(format!("`{field}`"));
         self.object.remove(field).filter(|value| !value.is_null())
     }
 

@@ -278,6 +278,17 @@ mod tests {
     }
 
     #[test]
+    fn a_field_that_there_is_not_is_told_with_those_that_there_are() {
+        let errors = read(&json!({ "name": "a", "requests_per_minute": 60 })).unwrap_err();
+        assert_eq!((errors.len(), &*errors[0].field), (1, "requests_per_minute"));
+        let message = &errors[0].message;
+        assert!(message.starts_with("There is no such field; there are `name`, "), "{message}");
+        for field in every_field().as_object().unwrap().keys() {
+            assert!(message.contains(&format!("`{field}`")), "{field}: {message}");
+        }
+    }
+
+    #[test]
     fn every_problem_names_its_field() {
         let errors = read(&json!({
             "name": " x", "rate_limit_rpm": -1, "budget_usd": "5", "alert_levels": [0],

@@ -15,19 +15,21 @@ const MAX_SECONDS: u64 = 100 * 366 * 24 * 60 * 60;
 /// Reads an object's fields; those that nobody read are unknown.
 pub(super) struct Fields {
     object: Map<String, Value>,
+    /// The fields that were read, in their order.
+    known: Vec<String>,
     errors: Vec<ProblemField>,
 }
 
 impl Fields {
     pub(super) fn new(object: Map<String, Value>) -> Self {
-        Self { object, errors: vec![] }
+        Self { object, known: vec![], errors: vec![] }
     }
 
     /// The value, or every problem that was found.
     pub(super) fn finish<T>(mut self, value: T) -> AdminResult<T> {
         // A misspelt limit must not leave a tenant unlimited.
-        let unknown =
-            self.object.keys().map(|field| ProblemField::new(field, "There is no such field."));
+        let message = format!("There is no such field; there are {}.", self.known.join(", "));
+        let unknown = self.object.keys().map(|field| ProblemField::new(field, &message));
         self.errors.extend(unknown.collect::<Vec<_>>());
         if self.errors.is_empty() { Ok(value) } else { Err(Problem::fields(self.errors)) }
     }
@@ -42,6 +44,7 @@ impl Fields {
         expected: &str,
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Option<T> {
+        self.known.push(format!("`{field}`"));
         // Clients that serialize optional members send null for those that are absent.
         let value = self.object.remove(field).filter(|value| !value.is_null())?;
         let read = read(&value);
@@ -92,5 +95,24 @@ impl Fields {
         self.read(field, "an amount of dollars of at least 0", |value| {
             value.as_f64().filter(|it| (0.0..=1_000_000.0).contains(it))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_field_that_there_is_not_is_told_with_those_that_there_are() {
+        let Value::Object(object) = json!({ "name": "a", "expires": 60 }) else { unreachable!() };
+        let mut fields = Fields::new(object);
+        let read = (fields.text("name"), fields.seconds("expires_in_seconds"));
+        let problem = fields.finish(read).unwrap_err();
+        assert_eq!(
+            problem.fields[0].message,
+            "There is no such field; there are `name`, `expires_in_seconds`."
+        );
     }
 }
