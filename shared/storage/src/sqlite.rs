@@ -15,8 +15,9 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
+        mpsc,
     },
     thread,
     time::Duration,
@@ -45,6 +46,9 @@ const MUST_BE_WRITABLE: &str = "the file and its folder must be writable";
 const READING: &str = "reading rows";
 const WRITING: &str = "writing rows";
 const TALLYING: &str = "changing tallies";
+
+/// How long the end of a process waits for the threads to write what is queued and to close the file.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How many of its statements a connection keeps compiled: more than there are.
 const STATEMENTS: usize = 64;
@@ -131,7 +135,8 @@ fn about(path: &Path, cause: &dyn std::error::Error) -> String {
     if cause.contains(&path) { cause } else { format!("{path}: {cause}") }
 }
 
-/// A file and the queues of its threads. The threads end when this is dropped.
+/// A file and the queues of its threads. Dropping it ends the threads and waits for them: the last
+/// connection that is closed copies the log into the file, which is whole by itself then.
 #[derive(Debug)]
 struct File {
     path: PathBuf,
@@ -139,6 +144,8 @@ struct File {
     writes: Arc<Queue<WriteJob>>,
     /// The latest time that a reader brought along; the writer removes what had expired by then.
     latest: Arc<AtomicU64>,
+    /// Disconnected once every thread has closed its connection.
+    closed: Mutex<mpsc::Receiver<()>>,
 }
 
 /// The connections to a file: each thread has one of its own.
@@ -159,11 +166,13 @@ impl Connections {
 
 impl File {
     fn start(path: &Path, connections: Connections) -> io::Result<Self> {
+        let (open, closed) = mpsc::channel();
         let file = Self {
             path: path.to_owned(),
             reads: Arc::new(Queue::new(reader::CAPACITY)),
             writes: Arc::new(Queue::new(writer::CAPACITY)),
             latest: Arc::default(),
+            closed: Mutex::new(closed),
         };
 
         let writer = Writer {
@@ -176,11 +185,10 @@ impl File {
         };
         // Threads of their own: SQLite blocks, and the runtime's blocking threads also resolve
         // names.
-        thread::Builder::new().name("sqlite-writer".to_owned()).spawn(|| writer.run())?;
+        spawn("sqlite-writer", open.clone(), || writer.run())?;
         for connection in connections.readers {
             let queue = Arc::clone(&file.reads);
-            let thread = thread::Builder::new().name("sqlite-reader".to_owned());
-            thread.spawn(move || reader::run(&connection, &queue))?;
+            spawn("sqlite-reader", open.clone(), move || reader::run(connection, &queue))?;
         }
         Ok(file)
     }
@@ -216,7 +224,25 @@ impl Drop for File {
     fn drop(&mut self) {
         self.reads.close();
         self.writes.close();
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if closed.recv_timeout(CLOSING_TIMEOUT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            tracing::warn!(file = %self.path.display(), "the data file was not closed in time");
+        }
     }
+}
+
+/// Starts a thread that holds `open` until its work is done.
+fn spawn(
+    name: &str,
+    open: mpsc::Sender<()>,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    let spawned = thread.spawn(move || {
+        work();
+        drop(open);
+    });
+    spawned.map(drop)
 }
 
 fn connect(path: &Path, flags: OpenFlags, options: SqliteOptions) -> rusqlite::Result<Connection> {

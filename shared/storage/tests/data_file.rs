@@ -140,6 +140,23 @@ async fn a_file_that_stays_locked_is_an_error_that_names_it() {
 }
 
 #[tokio::test]
+async fn a_file_that_nobody_uses_any_more_is_whole_by_itself() {
+    let folder = Folder::new();
+    let stores = sqlite::open(&folder.file()).unwrap();
+    stores.state.put(row("1", "")).await.unwrap();
+    let copied = stores.config.clone();
+    drop(stores);
+    copied.put(row("2", "")).await.unwrap();
+    drop(copied);
+    // At once: whoever has seen a server end may copy its file.
+    let names = fs::read_dir(&folder.0).unwrap().map(|it| it.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["gateway.db"]);
+    let again = sqlite::open(&folder.file()).unwrap();
+    assert!(again.state.get("a", "1", Consistency::Strong, 0).await.unwrap().is_some());
+    assert!(again.config.get("a", "2", Consistency::Strong, 0).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn an_invalid_change_fails_alone() {
     let folder = Folder::new();
     let (stores, lock) = locked(&folder.file(), PATIENT);

@@ -2,7 +2,7 @@
 //!
 //! In SQLite's write-ahead log a reader never waits for a writer, of this process or another.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use rusqlite::Connection;
 
@@ -30,11 +30,12 @@ impl Job for ReadJob {
 }
 
 /// Does reads until the queue is closed.
-pub(super) fn run(connection: &Connection, queue: &Arc<Queue<ReadJob>>) {
+pub(super) fn run(connection: Connection, queue: &Queue<ReadJob>) {
     // A thread that panics must not leave callers waiting for ever.
     let _close = CloseAtEnd(queue);
     // One at a time, so that the other thread gets the next one.
     while let Some(jobs) = queue.take(1) {
-        jobs.into_iter().for_each(|ReadJob(read)| read(connection));
+        jobs.into_iter().for_each(|ReadJob(read)| read(&connection));
     }
+    drop(connection);
 }
