@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_there_is_not_is_told_with_those_that_there_are() {
+    fn an_unknown_field_is_refused_with_the_known_ones() {
         let errors = read(&json!({ "name": "a", "requests_per_minute": 60 })).unwrap_err();
         assert_eq!((errors.len(), &*errors[0].field), (1, "requests_per_minute"));
         let message = &errors[0].message;

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_that_there_is_not_is_told_with_those_that_there_are() {
+    fn an_unknown_field_is_refused_with_the_known_ones() {
         let Value::Object(object) = json!({ "name": "a", "expires": 60 }) else { unreachable!() };
         let mut fields = Fields::new(object);
         let read = (fields.text("name"), fields.seconds("expires_in_seconds"));
