@@ -58,12 +58,6 @@ pub fn usage_json(tenant: &Tenant, ledger: &LedgerUsage) -> Value {
         "limits": limits_json(ledger),
     });
     let Some(budget) = &ledger.budget else { return body };
-    // A budget of nothing is used up; the division would give no number.
-    let used_pct = if budget.limit == 0 {
-        100.0
-    } else {
-        MicroDollars(budget.used).dollars() / MicroDollars(budget.limit).dollars() * 100.0
-    };
 
     body["period_start"] = json!(rfc3339(budget.start));
     body["period_end"] = json!(rfc3339(budget.reset));
@@ -72,8 +66,18 @@ pub fn usage_json(tenant: &Tenant, ledger: &LedgerUsage) -> Value {
     body["lost_usd"] = json!(MicroDollars(budget.lost).dollars());
     body["budget_usd"] = json!(MicroDollars(budget.limit).dollars());
     body["remaining_usd"] = json!(MicroDollars(budget.remaining).dollars());
-    body["budget_used_pct"] = json!(used_pct);
+    body["budget_used_pct"] = json!(percentage(budget.used, budget.limit));
     body
+}
+
+/// How much of a budget is used, in percent; a budget of nothing is used up.
+fn percentage(used: u64, limit: u64) -> f64 {
+    if limit == 0 {
+        return 100.0;
+    }
+    let part = MicroDollars(used).dollars() / MicroDollars(limit).dollars();
+    // Without the digits that only floating point has: 0.0045, not 0.0045000000000000005.
+    (part * 100.0 * 1e6).round() / 1e6
 }
 
 /// Every limit but the budget, with what is used of it.
@@ -234,6 +238,15 @@ mod tests {
         assert!(!other.begin(&stores).await.unwrap());
         marker.end(&stores).await.unwrap();
         assert!(!marker.begin(&stores).await.unwrap());
+    }
+
+    #[test]
+    fn a_percentage_has_no_digits_that_mean_nothing() {
+        for (used, limit, percent) in
+            [(45, 1_000_000, "0.0045"), (1, 3, "33.333333"), (5, 5, "100.0"), (0, 0, "100.0")]
+        {
+            assert_eq!(json!(percentage(used, limit)).to_string(), percent);
+        }
     }
 
     #[test]
