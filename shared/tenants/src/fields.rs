@@ -25,7 +25,7 @@ impl fmt::Display for FieldError {
 
 /// Reads an object's fields; those that nobody read are unknown.
 #[derive(Debug)]
-pub(crate) struct Fields {
+pub struct Fields {
     object: Map<String, Value>,
     /// The fields that were read, in their order.
     known: Vec<String>,
@@ -33,17 +33,18 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    pub(crate) fn new(object: Map<String, Value>) -> Self {
+    /// The fields of an object.
+    pub fn new(object: Map<String, Value>) -> Self {
         Self { object, known: vec![], errors: vec![] }
     }
 
     /// Notes a problem.
-    pub(crate) fn complain(&mut self, field: &str, message: impl Into<String>) {
+    pub fn complain(&mut self, field: &str, message: impl Into<String>) {
         self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
     }
 
     /// The value, or every problem that was found.
-    pub(crate) fn finish<T>(mut self, value: T) -> Result<T, Vec<FieldError>> {
+    pub fn finish<T>(mut self, value: T) -> Result<T, Vec<FieldError>> {
         let unknown: Vec<String> = self.object.keys().cloned().collect();
         // A misspelled limit would otherwise be no limit.
         for field in unknown {
@@ -53,13 +54,19 @@ impl Fields {
         if self.errors.is_empty() { Ok(value) } else { Err(self.errors) }
     }
 
+    /// Whether a field is there and not null.
+    pub fn has(&self, field: &str) -> bool {
+        self.object.get(field).is_some_and(|value| !value.is_null())
+    }
+
     /// A value that is there and not null.
     pub(crate) fn value(&mut self, field: &str) -> Option<Value> {
         self.known.push(format!("`{field}`"));
         self.object.remove(field).filter(|value| !value.is_null())
     }
 
-    fn read<T>(
+    /// A value that is there and not null, as `read` takes it; a problem where it takes none.
+    pub fn read<T>(
         &mut self,
         field: &str,
         expected: &str,

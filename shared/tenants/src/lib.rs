@@ -41,7 +41,7 @@ pub use demand::{
     max_output_tokens,
 };
 pub use directory::KeyDirectory;
-pub use fields::FieldError;
+pub use fields::{FieldError, Fields};
 pub use key::{ApiKey, IssuedKey, KeyHash, NewKey};
 pub use ledger::{
     Admission, Decision, Ended, Expired, Ledger, Settled, TopUp, Unavailable, UnreachablePolicy,

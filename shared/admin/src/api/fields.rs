@@ -1,5 +1,6 @@
 //! Fields of a request's JSON body, read one by one; every problem is named with its field.
 
+use ::tenants::FieldError;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -13,75 +14,52 @@ const MAX_DOLLARS: f64 = 1_000_000_000.0;
 const MAX_SECONDS: u64 = 100 * 366 * 24 * 60 * 60;
 
 /// Reads an object's fields; those that nobody read are unknown.
-pub(super) struct Fields {
-    object: Map<String, Value>,
-    /// The fields that were read, in their order.
-    known: Vec<String>,
-    errors: Vec<ProblemField>,
-}
+pub(super) struct Fields(::tenants::Fields);
 
 impl Fields {
     pub(super) fn new(object: Map<String, Value>) -> Self {
-        Self { object, known: vec![], errors: vec![] }
+        Self(::tenants::Fields::new(object))
     }
 
     /// The value, or every problem that was found.
-    pub(super) fn finish<T>(mut self, value: T) -> AdminResult<T> {
-        // A misspelt limit must not leave a tenant unlimited.
-        let message = format!("There is no such field; there are {}.", self.known.join(", "));
-        let unknown = self.object.keys().map(|field| ProblemField::new(field, &message));
-        self.errors.extend(unknown.collect::<Vec<_>>());
-        if self.errors.is_empty() { Ok(value) } else { Err(Problem::fields(self.errors)) }
+    pub(super) fn finish<T>(self, value: T) -> AdminResult<T> {
+        let problems = |errors: Vec<FieldError>| {
+            Problem::fields(errors.into_iter().map(ProblemField::from).collect())
+        };
+        self.0.finish(value).map_err(problems)
     }
 
     pub(super) fn complain(&mut self, field: &str, message: impl Into<String>) {
-        self.errors.push(ProblemField::new(field, message));
-    }
-
-    fn read<T>(
-        &mut self,
-        field: &str,
-        expected: &str,
-        read: impl FnOnce(&Value) -> Option<T>,
-    ) -> Option<T> {
-        self.known.push(format!("`{field}`"));
-        // Clients that serialize optional members send null for those that are absent.
-        let value = self.object.remove(field).filter(|value| !value.is_null())?;
-        let read = read(&value);
-        if read.is_none() {
-            self.complain(field, format!("This must be {expected}."));
-        }
-        read
+        self.0.complain(field, message);
     }
 
     pub(super) fn text(&mut self, field: &str) -> Option<String> {
-        self.read(field, "a text that is not empty, of at most 1,024 bytes", |value| {
+        self.0.read(field, "a text that is not empty, of at most 1,024 bytes", |value| {
             let text = value.as_str().filter(|text| (1..=1024).contains(&text.len()));
             text.map(str::to_owned)
         })
     }
 
     pub(super) fn required_text(&mut self, field: &str) -> String {
-        let is_absent = self.object.get(field).is_none_or(Value::is_null);
-        if is_absent {
+        if !self.0.has(field) {
             self.complain(field, "This is required.");
         }
         self.text(field).unwrap_or_default()
     }
 
     pub(super) fn role(&mut self, field: &str) -> Option<Role> {
-        self.read(field, "`viewer`, `editor` or `admin`", |value| Role::parse(value.as_str()?))
+        self.0.read(field, "`viewer`, `editor` or `admin`", |value| Role::parse(value.as_str()?))
     }
 
     pub(super) fn seconds(&mut self, field: &str) -> Option<u64> {
-        self.read(field, "a whole number of seconds", |value| {
+        self.0.read(field, "a whole number of seconds", |value| {
             value.as_u64().filter(|seconds| *seconds <= MAX_SECONDS)
         })
     }
 
     /// Dollars as micro-dollars, less than 0 allowed.
     pub(super) fn dollars(&mut self, field: &str) -> Option<i64> {
-        self.read(field, "an amount of dollars", |value| {
+        self.0.read(field, "an amount of dollars", |value| {
             let dollars = value.as_f64().filter(|it| it.abs() <= MAX_DOLLARS)?;
             #[expect(clippy::cast_possible_truncation, reason = "the amount is bounded above")]
             // Not truncated: 0.29 dollars are 289,999.99… micro-dollars in floating point.
@@ -92,7 +70,7 @@ impl Fields {
 
     /// A number that is at least 0, such as a price in dollars.
     pub(super) fn price(&mut self, field: &str) -> Option<f64> {
-        self.read(field, "an amount of dollars of at least 0", |value| {
+        self.0.read(field, "an amount of dollars of at least 0", |value| {
             value.as_f64().filter(|it| (0.0..=1_000_000.0).contains(it))
         })
     }
