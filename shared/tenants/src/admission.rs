@@ -213,7 +213,7 @@ impl<'a> Admit<'a> {
 
     fn refuse(&self, charge: &Charge, row: LedgerRow<'_>) -> Box<Refusal> {
         let source = charge.source;
-        let quota = self.quota(row, source);
+        let quota = quota_of(&row.quotas(self.request.limits, self.now), source);
         let settled = quota.used.saturating_sub(quota.held);
         let fits_when_calls_end = settled.saturating_add(charge.amount) <= charge.limit;
         let is_too_large = charge.limit < charge.amount;
@@ -233,12 +233,6 @@ impl<'a> Admit<'a> {
         self.refusal(row, source, kind, retry_at)
     }
 
-    fn quota(&self, row: LedgerRow<'_>, source: LimitSource) -> Quota {
-        let quotas = row.quotas(self.request.limits, self.now);
-        let quota = quotas.into_iter().find(|quota| quota.source == source);
-        quota.unwrap_or(Quota { source, limit: 0, used: 0, held: 0, reset: None })
-    }
-
     fn refusal(
         &self,
         row: LedgerRow<'_>,
@@ -247,15 +241,22 @@ impl<'a> Admit<'a> {
         retry_at: Option<u64>,
     ) -> Box<Refusal> {
         let charge = self.charges.iter().find(|charge| charge.source == source);
+        let quotas = row.quotas(self.request.limits, self.now);
         Box::new(Refusal {
             kind,
-            quota: self.quota(row, source),
+            quota: quota_of(&quotas, source),
             needed: charge.map_or(0, |charge| charge.amount),
             retry_at,
             in_flight: row.in_flight(),
-            quotas: row.quotas(self.request.limits, self.now),
+            quotas,
         })
     }
+}
+
+/// Where a tenant stands against one limit; nothing is left of one that is not there.
+fn quota_of(quotas: &[Quota], source: LimitSource) -> Quota {
+    let quota = quotas.iter().find(|quota| quota.source == source).copied();
+    quota.unwrap_or(Quota { source, limit: 0, used: 0, held: 0, reset: None })
 }
 
 /// What a call takes of each limit that there is.

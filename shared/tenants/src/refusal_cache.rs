@@ -37,6 +37,14 @@ struct State {
     lifts: [u64; PARTS],
 }
 
+impl State {
+    /// Whether a row has a refusal that a settlement may lift. Windows of requests are not given back by
+    /// one.
+    fn waits_for_room(&self, key: &LedgerKey) -> bool {
+        self.rows.get(key).is_some_and(|kept| !kept.refusal.quota.source.counts_requests())
+    }
+}
+
 /// The moment before a call is admitted, and how often room had come back by then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Before {
@@ -103,18 +111,16 @@ impl RefusalCache {
 
     /// Forgets a refusal that a settlement may have lifted.
     pub(crate) fn forget(&self, key: &LedgerKey) {
-        let State { rows, lifts } = &mut *self.lock();
-        lifts[self.part_of(key)] += 1;
-        // Windows of requests are not given back by a settlement.
-        if rows.get(key).is_some_and(|kept| !kept.refusal.quota.source.counts_requests()) {
-            rows.remove(key);
+        let mut state = self.lock();
+        state.lifts[self.part_of(key)] += 1;
+        if state.waits_for_room(key) {
+            state.rows.remove(key);
         }
     }
 
     /// Whether callers are being refused that the end of a call would let pass.
     pub(crate) fn waits_for_room(&self, key: &LedgerKey) -> bool {
-        let state = self.lock();
-        state.rows.get(key).is_some_and(|kept| !kept.refusal.quota.source.counts_requests())
+        self.lock().waits_for_room(key)
     }
 
     fn part_of(&self, key: &LedgerKey) -> usize {
