@@ -4,12 +4,11 @@ use canonical::{Error, Result};
 use gateway::{CacheMode, CacheWish};
 use http::{HeaderMap, HeaderName, header};
 
-use crate::request::flag;
+use crate::{request::flag, response::CACHE};
 
 /// How long an idempotency key may be, in bytes.
 const MAX_KEY_BYTES: usize = 255;
 
-const GATEWAY_CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const SKIP_CACHE: HeaderName = HeaderName::from_static("x-skip-cache");
 
@@ -18,7 +17,7 @@ const SKIP_CACHE: HeaderName = HeaderName::from_static("x-skip-cache");
 pub(crate) fn cache_wish(headers: &HeaderMap) -> Result<CacheWish> {
     let mut wish = CacheWish::default();
     // Our own header comes last and wins: browsers and proxies set `Cache-Control` by themselves.
-    for name in [header::CACHE_CONTROL, GATEWAY_CACHE] {
+    for name in [header::CACHE_CONTROL, CACHE] {
         let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
         for word in lines.flat_map(|line| line.split(',')).map(str::trim) {
             note_word(&mut wish, &word.to_ascii_lowercase());

@@ -195,8 +195,8 @@ pub(crate) fn keys(headers: &HeaderMap) -> Vec<&str> {
         scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
     });
     // All of them are tried: SDKs differ in the header that they use, and some send two.
-    let others = [text(headers.get(API_KEY)), text(headers.get(GOOGLE_API_KEY))];
-    bearer.into_iter().chain(others.into_iter().flatten()).collect()
+    let others = [API_KEY, GOOGLE_API_KEY].map(|name| text(headers.get(name)));
+    [bearer].into_iter().chain(others).flatten().collect()
 }
 
 /// The value of a query parameter; of several, the last.

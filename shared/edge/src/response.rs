@@ -18,7 +18,7 @@ const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 const PROVIDER_REQUEST_ID: HeaderName = HeaderName::from_static("x-gateway-provider-request-id");
-const CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
+pub(crate) const CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
 /// The header that official SDKs obey before anything else.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");

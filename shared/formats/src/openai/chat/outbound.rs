@@ -29,13 +29,12 @@ impl Outbound for OpenAiChat {
             return Err(Error::new(ErrorKind::Upstream, "returned a response without choices"));
         }
         let usage = summary.usage.and_then(wire::usage);
-        let facts = Some(summary.facts());
-        let body = match options.mode {
+        let (body, facts) = match options.mode {
             DecodeMode::Passthrough => {
                 let body = response_passthrough::passthrough(&body, &summary)?;
-                ResponseBody::Raw(body)
+                (ResponseBody::Raw(body), Some(summary.facts()))
             }
-            DecodeMode::Translate => ResponseBody::Chat(response_decode::decode(&body)?),
+            DecodeMode::Translate => (ResponseBody::Chat(response_decode::decode(&body)?), None),
         };
         Ok(GatewayResponse { body, usage, facts })
     }
