@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use crate::{load::Load, provider::Provider, server::request, tenants};
+use crate::{provider::Provider, tenants};
 
 const CALLS: u64 = 20_000;
 
@@ -16,14 +16,7 @@ pub(crate) async fn run(at_once: &str, kind: &str, out: &mut impl Write) -> io::
     let provider = Provider::start().await?;
     let ours = tenants::start(&provider).await?;
     writeln!(out, "process {}", ours.id())?;
-    let load = Load {
-        address: ours.address,
-        path: "/v1/chat/completions",
-        key,
-        body: request("bench", false, 64),
-        at_once,
-        calls: CALLS,
-    };
+    let load = tenants::load(&ours, key, (at_once, CALLS));
     loop {
         let before = ours.cpu()?;
         load.run().await?;

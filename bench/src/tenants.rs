@@ -84,7 +84,8 @@ pub(crate) async fn measure(out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn load(ours: &Process, key: &'static str, (at_once, calls): (usize, u64)) -> Load {
+/// So many small calls with a key, some of them at once.
+pub(crate) fn load(ours: &Process, key: &'static str, (at_once, calls): (usize, u64)) -> Load {
     Load {
         address: ours.address,
         path: "/v1/chat/completions",
