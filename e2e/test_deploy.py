@@ -74,18 +74,7 @@ def wait_for(url, process):
 
 
 @pytest.fixture(scope="module")
-def binaries():
-    """Every program of the workspace by name, built the quick way."""
-    built = subprocess.run(
-        ["cargo", "build", "--workspace", "--bins", "--message-format", "json"],
-        cwd=stack.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, text=True,
-    )
-    messages = [json.loads(line) for line in built.stdout.splitlines()]
-    return {m["target"]["name"]: Path(m["executable"]) for m in messages if m.get("executable")}
-
-
-@pytest.fixture(scope="module")
-def built(binaries, tmp_path_factory):
+def built(executables, tmp_path_factory):
     """What `sam build` leaves behind: the templates, each function's code as one `bootstrap`."""
     folder = tmp_path_factory.mktemp("build")
     shutil.copytree(stack.ROOT / "infra", folder / "infra")
@@ -93,8 +82,8 @@ def built(binaries, tmp_path_factory):
     for name, function in stack.functions().items():
         bootstrap = folder / name / "bootstrap"
         bootstrap.parent.mkdir()
-        shutil.copy(binaries[Path(function["CodeUri"]).name], bootstrap)
-        subprocess.run(["strip", bootstrap], check=True)
+        program = executables[Path(function["CodeUri"]).name]
+        subprocess.run(["strip", "-o", bootstrap, program], check=True)
         template["Resources"][name]["Properties"]["CodeUri"] = name
         del template["Resources"][name]["Metadata"]
     (folder / "template.yaml").write_text(json.dumps(template))
@@ -318,12 +307,12 @@ def test_an_unknown_path_is_rejected_in_the_gateways_format(deployed, secret):
 
 
 @pytest.fixture(scope="module")
-def applied(deployed, binaries, tmp_path_factory):
+def applied(deployed, executables, tmp_path_factory):
     """The stack with a configuration in it, written as an operator would."""
     folder = tmp_path_factory.mktemp("operator")
     (folder / "config.yaml").write_text(CONFIG)
     subprocess.run(
-        [binaries["lockgate"], "apply", "--stack", NAME],
+        [executables["lockgate"], "apply", "--stack", NAME],
         cwd=folder, check=True, stdin=subprocess.DEVNULL, timeout=60,
         env={
             "AWS_ENDPOINT_URL": deployed.aws, "AWS_REGION": stack.REGION,
