@@ -22,7 +22,7 @@ use crate::{
     memory::{MemoryBudget, MemoryBuffer},
     reassembly::{events_from_response, response_from_events},
     response_headers,
-    stream::{Source, silence_error},
+    stream::Source,
 };
 
 /// How large a whole response may be.
@@ -119,7 +119,7 @@ async fn decode_stream(
 ) -> Result<EventStream> {
     let secrets = context.endpoint.secrets.clone();
     let source = Source { provider: context.provider, model: context.model, secrets };
-    let first = read_first_bytes(&mut body, context.idle_timeout).await?;
+    let first = read_first_bytes(&mut body).await?;
     if is_json(&first) {
         tracing::debug!(
             provider = context.provider,
@@ -215,11 +215,10 @@ fn first_visible(body: &[u8]) -> Option<&u8> {
 }
 
 /// Reads a body up to its first byte that is no white space, and whatever came along with it.
-async fn read_first_bytes(body: &mut reqwest::Body, idle_timeout: Duration) -> Result<Bytes> {
+async fn read_first_bytes(body: &mut reqwest::Body) -> Result<Bytes> {
     let mut read = Bytes::new();
     while first_visible(&read).is_none() {
-        let next = tokio::time::timeout(idle_timeout, body.frame()).await;
-        let Some(frame) = next.map_err(|_elapsed| silence_error(idle_timeout))? else { break };
+        let Some(frame) = body.frame().await else { break };
         let Ok(data) = frame.map_err(broken_body)?.into_data() else { continue };
         // White space before the first event means nothing in any format.
         read = data;

@@ -62,6 +62,8 @@ pub struct EventStream {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
+    /// Nothing has come that a client could use: how long that may take is the attempt's limit.
+    Prelude,
     /// More events are expected.
     Open,
     /// The stream has ended; the connection has yet to.
@@ -91,7 +93,7 @@ impl EventStream {
             open_call: None,
             estimate: OutputEstimate::default(),
             tee: None,
-            state: State::Open,
+            state: State::Prelude,
         }
     }
 
@@ -171,7 +173,7 @@ impl EventStream {
             match self.state {
                 State::Closed => return Poll::Ready(None),
                 State::Ended => ready!(self.poll_connection_end(cx)),
-                State::Open => ready!(self.poll_bytes(cx)),
+                State::Prelude | State::Open => ready!(self.poll_bytes(cx)),
             }
         }
     }
@@ -192,7 +194,12 @@ impl EventStream {
         let known = self.ready.len();
 
         self.failure = decoder.read(bytes, &mut self.ready).err();
-        self.estimate.add(self.ready.get(known..).unwrap_or_default());
+        let events = self.ready.get(known..).unwrap_or_default();
+        self.estimate.add(events);
+        if self.state == State::Prelude && events.iter().any(|it| it.kind.is_meaningful()) {
+            self.state = State::Open;
+            self.silence.as_mut().reset(Instant::now() + self.idle_timeout);
+        }
         self.name_model();
         self.note_open_call();
         if self.ready.last().is_some_and(|event| event.kind == EventKind::End) {
@@ -222,6 +229,10 @@ impl EventStream {
     /// Reads on until there are events or a failure.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            // Some send the head at once and then work on the prompt for minutes.
+            if self.state == State::Prelude {
+                return Poll::Pending;
+            }
             ready!(self.silence.as_mut().poll(cx));
             self.failure = Some(silence_error(self.idle_timeout));
             return Poll::Ready(());

@@ -168,6 +168,19 @@ async fn idle_timeout_limits_silence_and_not_duration() {
     assert_eq!(chunks_of(&stream).pop().unwrap()["error"]["code"], "timeout");
 }
 
+#[tokio::test]
+async fn idle_timeout_does_not_limit_the_time_to_the_first_token() {
+    let first = FakeProvider::start().await;
+    for prelude in [vec![], vec![openai::role()]] {
+        let pause = Step::Wait(Duration::from_millis(900));
+        let words = [pause, openai::chunk("x"), openai::finish("stop"), openai::done()];
+        first.respond_with([ScriptedResponse::stream(prelude.into_iter().chain(words))]);
+        let gateway = gateway_for(&first, "idle_timeout: 300ms").await;
+        let stream = ask(&gateway, &hello_streamed("first/m")).await.text().await.unwrap();
+        assert_eq!(text_in(&stream), "x", "{stream}");
+    }
+}
+
 /// What a response cost by these prices, in dollars.
 async fn cost(usage: Value, prices: &str) -> Value {
     let first = FakeProvider::start().await;
@@ -247,8 +260,8 @@ async fn a_mock_waits_the_configured_delay() {
 #[tokio::test]
 async fn a_mock_waits_the_configured_time_between_words() {
     let gateway = serve(
-        "api_key: gateway-key\nidle_timeout: 300ms\nproviders: \
-         [{ name: first, type: mock, script: { answer: One two, pause: 60s } }]",
+        "api_key: gateway-key\nproviders: \
+         [{ name: first, type: mock, timeout: 300ms, script: { answer: One two, pause: 60s } }]",
     )
     .await;
     // The role comes at once, and the first word too late.
