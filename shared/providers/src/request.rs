@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use canonical::{CanonicalRequest, Conversation, Error, ErrorKind, Field, Result};
+use canonical::{CanonicalRequest, Conversation, Error, ErrorKind, Field, Origin, Result};
 use config::ConflictResolution;
 use formats::{
     DecodeMode, EncodeOptions, EncodedRequest, GatewayRequest, OutboundConversation,
@@ -58,12 +58,17 @@ pub(crate) async fn prepare(
         && !attempt.remedies.betas
         && !without.contains(&Field::Compaction);
 
-    let mut prepared = if passes_through {
-        PreparedRequest::passed_through(format.outbound().passthrough(request, &options)?)
+    let prepared = if passes_through {
+        format.outbound().passthrough(request, &options).map(PreparedRequest::passed_through)
     } else {
         let translation = Translation { upstream_request, attempt, fetch, options: &options };
-        translation.encode(format).await?
+        translation.encode(format).await
     };
+    let mut prepared = prepared.map_err(|error| match error.kind {
+        ErrorKind::InvalidRequest => error,
+        // What another target may be able to take.
+        _ => error.from_origin(Origin::Provider(target.provider.clone())),
+    })?;
     // Betas pass along in the same format alone, so that only there something was taken away.
     if is_same_format && attempt.remedies.betas {
         let betas = request.headers.iter().filter(|header| is_beta(header));
@@ -72,7 +77,7 @@ pub(crate) async fn prepare(
     prepared.name_dropped(request)?;
     // After encoding, which alone knows what the format has no field for.
     if upstream_request.strict && !prepared.dropped.is_empty() {
-        return Err(would_drop(&prepared.dropped));
+        return Err(would_drop(&prepared.dropped, &target.provider));
     }
     if upstream_request.decodes && request.stream {
         prepared.mode = DecodeMode::Translate;
@@ -215,9 +220,11 @@ fn conflicting_fields(target: &Target, request: &GatewayRequest) -> &'static [Fi
     }
 }
 
-fn would_drop(dropped: &[Cow<'static, str>]) -> Error {
+fn would_drop(dropped: &[Cow<'static, str>], provider: &str) -> Error {
     let fields = dropped.join("`, `");
-    let message = format!("would not be sent `{fields}`, and `X-Gateway-Strict` forbids that");
+    let message = format!(
+        "Provider {provider} would not be sent `{fields}`, and `X-Gateway-Strict` forbids that."
+    );
     let mut error = Error::new(ErrorKind::Unsupported, message);
     error.param = dropped.first().map(|it| it.clone().into_owned());
     error

@@ -202,11 +202,11 @@ impl Upstream {
         // that nobody waits.
         let outcome = match tokio::time::timeout(limit.duration, call).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Error::new(ErrorKind::Timeout, limit.message())),
+            Err(_) => Err(from_provider(Error::new(ErrorKind::Timeout, limit.message()))),
         };
         outcome.map_err(|error| {
             let error = redact_error(error, &provider.endpoint.secrets);
-            from_provider(redact_quotes(error, upstream_request.request))
+            redact_quotes(error, upstream_request.request)
         })
     }
 
@@ -219,16 +219,33 @@ impl Upstream {
     ) -> Result<UpstreamResponse> {
         let endpoint = &provider.endpoint;
         let (target, request) = (attempt.target(), upstream_request.request);
-        let counts_tokens = request.task == Task::CountTokens;
+        let from_provider =
+            |error: Error| error.from_origin(Origin::Provider(target.provider.clone()));
         let api = match endpoint.api(request, &target.facts, &attempt.remedies.fields) {
             // A client that plans its context by the count is served better by an estimate than by
             // an error.
-            Err(_) if counts_tokens => return estimate_tokens(request),
-            api => api?,
+            Err(_) if request.task == Task::CountTokens => return estimate_tokens(request),
+            api => api.map_err(from_provider)?,
         };
         let format = api.api.format;
+        // Nothing was sent yet: what is wrong with the request is the gateway's to say.
         let prepared = prepare(upstream_request, attempt, endpoint, format, &self.fetch).await?;
+        let exchange = self.exchange(provider, attempt, upstream_request, (api, prepared), now);
+        exchange.await.map_err(from_provider)
+    }
 
+    /// Sends a request that is prepared, and decodes the response.
+    async fn exchange(
+        &self,
+        provider: &ReachableProvider,
+        attempt: &Attempt,
+        upstream_request: &UpstreamRequest<'_>,
+        (api, prepared): (&ApiAddress, PreparedRequest),
+        now: u64,
+    ) -> Result<UpstreamResponse> {
+        let endpoint = &provider.endpoint;
+        let (target, request) = (attempt.target(), upstream_request.request);
+        let (counts_tokens, format) = (request.task == Task::CountTokens, api.api.format);
         let mut http_request =
             http_request(endpoint, api, attempt, &prepared, (request.stream, now)).await?;
 

@@ -5,7 +5,9 @@ use testkit::lockgate::Lockgate;
 use testkit::openai;
 use testkit::provider::{FakeProvider, ScriptedResponse, Step};
 
-use crate::support::{error_of, gateway_for, hello, hello_streamed, program, provider, send};
+use crate::support::{
+    ask_with, error_of, gateway_for, hello, hello_streamed, program, provider, send, serve,
+};
 
 /// Keys of an unknown shape, and of a well-known one.
 const PLAIN_KEY: &str = "hunter2-canary";
@@ -225,4 +227,30 @@ async fn an_error_names_its_source() {
         let (_, error) = error_of(crate::support::ask(&gateway, &hello(model)).await).await;
         assert!(error["message"].as_str().unwrap().starts_with(origin), "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_no_provider_was_sent_is_not_blamed_on_one() {
+    let first = FakeProvider::start().await;
+    let yaml = format!(
+        "api_key: {GATEWAY_KEY}\nproviders: [{{ name: first, type: anthropic, base_url: '{}', \
+         api_key: {KNOWN_KEY} }}]",
+        first.url()
+    );
+    let gateway = serve(&yaml).await;
+    let (mut unreadable, mut lossy) = (hello("first/m"), hello("first/m"));
+    unreadable["tools"] = json!([{"type": "function"}]);
+    lossy["seed"] = json!(1);
+    let strict = [("x-gateway-strict", "true")];
+    let requests = [
+        (unreadable, &[][..], "Lockgate: `tools[0].function` is missing"),
+        (lossy, &strict[..], "Lockgate: Provider first would not be sent `seed`"),
+    ];
+    for (body, headers, expected) in requests {
+        let headers = [&[("x-api-key", GATEWAY_KEY)], headers].concat();
+        let (status, error) = error_of(ask_with(&gateway, &body, &headers).await).await;
+        assert_eq!(status, 400);
+        assert!(error["message"].as_str().unwrap().starts_with(expected), "{error}");
+    }
+    assert!(first.requests().is_empty());
 }
