@@ -8,14 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 
 use crate::body::{Body, empty};
 
-/// The response headers that a page may read.
-const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "X-Request-ID, Request-ID, Retry-After, X-Gateway-Provider, X-Gateway-Model, \
-     X-Gateway-Attempts, X-Gateway-Cache, X-Gateway-Dropped, X-Gateway-Estimated, \
-     X-Gateway-Provider-Request-ID, X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, \
-     X-RateLimit-Reset-Requests, X-RateLimit-Limit-Tokens, X-RateLimit-Remaining-Tokens, \
-     X-RateLimit-Reset-Tokens",
-);
+/// Which response headers a page may read: all, since the gateway has none that it may not.
+const EXPOSED: HeaderValue = HeaderValue::from_static("*");
 /// How long a browser may keep the response to a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const REQUEST_PRIVATE_NETWORK: HeaderName =

@@ -69,8 +69,8 @@ async fn a_page_may_read_responses_and_errors() {
         let response = send(&gateway, "POST", CHAT, &headers, request).await;
         assert_eq!(response.status, status);
         assert_eq!(response.header("access-control-allow-origin"), "http://127.0.0.1:8000");
-        let exposed = response.header("access-control-expose-headers");
-        assert!(exposed.contains("X-Gateway-Provider") && exposed.contains("X-Request-ID"));
+        // Whatever the response has: a list of names would lack the next one.
+        assert_eq!(response.header("access-control-expose-headers"), "*");
     }
 }
 
