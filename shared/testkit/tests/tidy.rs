@@ -20,6 +20,8 @@ mod lock;
 mod model_names;
 #[path = "tidy/pages.rs"]
 mod pages;
+#[path = "tidy/reference.rs"]
+mod reference;
 #[path = "tidy/tree.rs"]
 mod tree;
 #[path = "tidy/words.rs"]
