@@ -246,6 +246,7 @@ fn apply_policy(call: &mut Call) -> Result<()> {
         SystemPrompt::Prepend(prompt) => SystemPromptPolicy::Prepend(prompt),
         SystemPrompt::Replace(prompt) => SystemPromptPolicy::Replace(prompt),
     };
+    policy::authorize_task(&tenant, call.request.task)?;
     let max_output = settings.max_output_tokens;
     let policy = RequestPolicy { max_output, system_prompt };
     check_input(&tenant, &call.request)?;

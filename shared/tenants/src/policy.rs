@@ -1,6 +1,6 @@
 //! Authorization: what a tenant may use, and what its settings add to a request.
 
-use canonical::{Error, ErrorKind, Origin, Result};
+use canonical::{Error, ErrorKind, Origin, Result, Task};
 
 use crate::tenant::{RequestSettings, SystemPromptMode, Tenant};
 
@@ -53,6 +53,25 @@ pub fn authorize_input(tenant: &Tenant, estimated_tokens: u64) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses a request for text that no limit or prompt of the tenant can be kept for.
+pub fn authorize_task(tenant: &Tenant, task: Task) -> Result<()> {
+    let settings = &tenant.settings.requests;
+    let message = match task {
+        // Sent on, servers would read zero as no limit at all.
+        task if task.writes_text() && settings.max_output_tokens == Some(0) => {
+            "This key may get no output tokens (`max_output_tokens`)."
+        }
+        Task::Complete | Task::Infill
+            if matches!(system_prompt(tenant), SystemPrompt::Replace(_)) =>
+        {
+            "This key has a system prompt that is locked, and /v1/completions has no place for one; \
+             use /v1/chat/completions."
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::Forbidden, message).from_origin(Origin::Policy))
 }
 
 /// The most output tokens to ask the provider for: the least of what the client asked for and the
@@ -142,6 +161,28 @@ mod tests {
         assert!(is_model_allowed(&tenant(|_| {}), "x"));
         let none = tenant(|settings| settings.models.allowed = Some(vec![]));
         assert_eq!(authorize_model(&none, "x").unwrap_err().kind, ErrorKind::Forbidden);
+    }
+
+    #[test]
+    fn no_text_is_written_where_no_output_is_allowed_or_a_locked_prompt_has_no_place() {
+        let silent = tenant(|settings| settings.requests.max_output_tokens = Some(0));
+        let locked = tenant(|settings| {
+            settings.requests.system_prompt = Some("Be kind.".to_owned());
+            settings.requests.system_prompt_mode = SystemPromptMode::Locked;
+        });
+        let first = tenant(|settings| settings.requests.system_prompt = Some("x".to_owned()));
+        for (tenant, task, allowed) in [
+            (&silent, Task::Chat, false),
+            (&silent, Task::Complete, false),
+            (&silent, Task::Embed, true),
+            (&silent, Task::CountTokens, true),
+            (&locked, Task::Chat, true),
+            (&locked, Task::Complete, false),
+            (&locked, Task::Infill, false),
+            (&first, Task::Complete, true),
+        ] {
+            assert_eq!(authorize_task(tenant, task).is_ok(), allowed, "{task:?}");
+        }
     }
 
     #[test]

@@ -38,6 +38,16 @@ async fn a_prompt_that_is_too_long_is_refused() {
 }
 
 #[tokio::test]
+async fn a_response_without_output_is_refused_and_not_sent_on_as_no_limit() {
+    let first = provider([openai::completion("Hi")]).await;
+    let gateway = TestGateway::start(&config(&[("first", &first)])).await;
+    let silent = tenant(|it| it.requests.max_output_tokens = Some(0));
+    let refused = gateway.answer(gateway.call_of(&silent, "both", false).await).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Forbidden);
+    assert!(first.requests().is_empty());
+}
+
+#[tokio::test]
 async fn the_fallback_models_of_a_tenant_come_behind_what_it_asks_for() {
     let first = provider([openai::error(500, "server_error", "no")]).await;
     let second = provider([openai::completion("Hi")]).await;
