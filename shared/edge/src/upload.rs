@@ -3,7 +3,10 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -17,7 +20,7 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep};
 
 use crate::{
-    body::{Body, BodyError, empty},
+    body::{Body, BodyError, boxed},
     request_body::{silence_error, too_large},
 };
 
@@ -26,7 +29,15 @@ pub(crate) const MAX_UPLOAD_BYTES: usize = 512 * 1024 * 1024;
 
 /// Why a body ended early by the client's fault.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UploadFault(Arc<OnceLock<Fault>>);
+pub(crate) struct UploadFault(Arc<Progress>);
+
+/// How far a body has come.
+#[derive(Debug, Default)]
+struct Progress {
+    fault: OnceLock<Fault>,
+    /// Whether it was read to its end.
+    is_over: AtomicBool,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Fault {
@@ -38,7 +49,7 @@ enum Fault {
 impl UploadFault {
     /// The client's fault, where the body ended by one, in place of what came of it at the provider.
     pub(crate) fn or(&self, error: Error) -> Error {
-        match self.0.get() {
+        match self.0.fault.get() {
             Some(Fault::Broken) => {
                 Error::new(ErrorKind::InvalidRequest, "The request body ended early.")
             }
@@ -67,7 +78,7 @@ pub(crate) fn take_body(
 ) -> (StreamedBody, UploadFault) {
     let fault = UploadFault::default();
     let upload = Upload {
-        body: Mutex::new(std::mem::replace(request.body_mut(), empty())),
+        body: Mutex::new(std::mem::replace(request.body_mut(), boxed(Rest(fault.clone())))),
         silence,
         timer: Box::pin(tokio::time::sleep(silence)),
         left: MAX_UPLOAD_BYTES,
@@ -79,7 +90,7 @@ pub(crate) fn take_body(
 impl Upload {
     fn end(&self, fault: Fault) -> BodyError {
         // The first fault is the one that ended the body.
-        self.fault.0.get_or_init(|| fault);
+        self.fault.0.fault.get_or_init(|| fault);
         "the client's body ended early".into()
     }
 }
@@ -99,7 +110,10 @@ impl HttpBody for Upload {
             return Poll::Ready(Some(Err(this.end(Fault::Silent(this.silence)))));
         };
         this.timer.as_mut().reset(Instant::now() + this.silence);
-        let Some(frame) = frame else { return Poll::Ready(None) };
+        let Some(frame) = frame else {
+            this.fault.0.is_over.store(true, Ordering::Relaxed);
+            return Poll::Ready(None);
+        };
         let Ok(frame) = frame else { return Poll::Ready(Some(Err(this.end(Fault::Broken)))) };
         let length = frame.data_ref().map_or(0, Bytes::len);
         let Some(left) = this.left.checked_sub(length) else {
@@ -114,6 +128,26 @@ impl HttpBody for Upload {
     }
 }
 
+/// What stands in the place of a body that was taken: it has nothing, and ends when that one does, by
+/// which a refusal knows whether the client is still sending.
+struct Rest(UploadFault);
+
+impl HttpBody for Rest {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.0.is_over.load(Ordering::Relaxed)
+    }
+}
+
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Upload")
@@ -125,7 +159,7 @@ mod tests {
     use http_body_util::StreamBody;
 
     use super::*;
-    use crate::body::{boxed, full};
+    use crate::{body::full, request_body::has_unread_body};
 
     async fn status_of(body: Body) -> u16 {
         let mut request = Request::new(body);
@@ -141,6 +175,15 @@ mod tests {
         assert_eq!(streamed.size_hint().exact(), Some(3));
         assert_eq!(streamed.collect().await.unwrap().to_bytes(), "abc");
         assert_eq!(fault.or(Error::new(ErrorKind::Network, "closed")).status(), 502);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_was_taken_is_unread_until_it_has_ended() {
+        let mut request = Request::new(full("abc"));
+        let (streamed, _) = take_body(&mut request, Duration::from_secs(60));
+        assert!(has_unread_body(&request));
+        streamed.collect().await.unwrap();
+        assert!(!has_unread_body(&request));
     }
 
     #[tokio::test]

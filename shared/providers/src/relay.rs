@@ -6,6 +6,7 @@ use std::{
     borrow::Cow,
     future::Future,
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,8 +15,8 @@ use bytes::Bytes;
 use canonical::{Error, ErrorKind, Origin, Result};
 use http::{HeaderValue, Method, header};
 use http_body::{Body, Frame};
-use http_body_util::combinators::BoxBody;
-use tokio::time::Sleep;
+use http_body_util::{BodyExt, combinators::BoxBody};
+use tokio::time::{Instant, Sleep};
 
 use crate::{
     Upstream,
@@ -51,7 +52,7 @@ pub struct RelayRequest {
     pub content_type: Option<HeaderValue>,
     /// The body.
     pub body: RelayPayload,
-    /// How long the head of the response may take.
+    /// How long the head of the response may take, from the last bytes of the body on.
     pub timeout: Duration,
     /// The time, in milliseconds since 1970.
     pub now: u64,
@@ -87,12 +88,14 @@ impl Upstream {
         let from_provider = |error: Error| error.from_origin(Origin::Provider(provider.to_owned()));
         let endpoint = self.endpoint_of(provider).map_err(from_provider)?;
         let (limit, now) = (request.timeout, request.now);
-        let sent = tokio::time::timeout(limit, self.send_relay(provider, endpoint, request)).await;
-        let timed_out = |_elapsed| {
+        let progress = Progress::default();
+        let sent = self.send_relay(provider, endpoint, request, &progress);
+        let timed_out = || {
             let message = format!("sent no response within {} s", limit.as_secs_f32());
             Error::new(ErrorKind::Timeout, message)
         };
-        let answer = sent.map_err(timed_out).and_then(|it| it).map_err(from_provider)?;
+        let sent = progress.within(limit, sent).await;
+        let answer = sent.ok_or_else(timed_out).and_then(|it| it).map_err(from_provider)?;
         // Errors are decoded, so that the client reads them in its own API's format and without
         // secrets.
         if !answer.status().is_success() {
@@ -114,6 +117,7 @@ impl Upstream {
         provider: &str,
         endpoint: &Endpoint,
         request: RelayRequest,
+        progress: &Progress,
     ) -> Result<http::Response<reqwest::Body>> {
         let path = path_of(endpoint, request.collection)
             .ok_or_else(|| Error::new(ErrorKind::Unsupported, "has no endpoint for this"))?;
@@ -134,7 +138,45 @@ impl Upstream {
             }
             RelayPayload::Streamed(body) => {
                 let request = HttpRequest { method, url, headers, body: Bytes::new() };
+                let progress = progress.clone();
+                let body = body.map_frame(move |frame| {
+                    progress.note();
+                    frame
+                });
                 connections.send_streamed(request, reqwest::Body::wrap(body)).await
+            }
+        }
+    }
+}
+
+/// When the last bytes of a body were sent.
+#[derive(Clone, Debug)]
+struct Progress(Arc<Mutex<Instant>>);
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+}
+
+impl Progress {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn latest(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nothing was sent for so long. A large body on a slow line is honest work, and its
+    /// silence is limited where it comes from.
+    async fn within<T>(&self, limit: Duration, sent: impl Future<Output = T>) -> Option<T> {
+        let mut sent = std::pin::pin!(sent);
+        loop {
+            let latest = self.latest();
+            let outcome = tokio::time::timeout_at(latest + limit, &mut sent).await;
+            if outcome.is_ok() || self.latest() == latest {
+                return outcome.ok();
             }
         }
     }
@@ -165,7 +207,7 @@ impl Body for RelayBody {
         // The body before the timer: bytes that came in time are not lost to a late wake-up.
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(frame) => {
-                let next = tokio::time::Instant::now() + this.idle_timeout;
+                let next = Instant::now() + this.idle_timeout;
                 this.silence.as_mut().reset(next);
                 Poll::Ready(frame.map(|it| it.map_err(broken_body)))
             }
@@ -174,5 +216,24 @@ impl Body for RelayBody {
                 Poll::Ready(Some(Err(silence_error(this.idle_timeout))))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_limit_counts_from_the_last_bytes_of_the_body() {
+        let (limit, step) = (Duration::from_secs(1), Duration::from_millis(250));
+        let progress = Progress::default();
+        let honest = async {
+            for _ in 0..6 {
+                tokio::time::sleep(step).await;
+                progress.note();
+            }
+        };
+        assert!(progress.within(limit, honest).await.is_some());
+        assert!(progress.within(limit, std::future::pending::<()>()).await.is_none());
     }
 }

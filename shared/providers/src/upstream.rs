@@ -230,7 +230,7 @@ impl Upstream {
         let format = api.api.format;
         // Nothing was sent yet: what is wrong with the request is the gateway's to say.
         let prepared = prepare(upstream_request, attempt, endpoint, format, &self.fetch).await?;
-        let exchange = self.exchange(provider, attempt, upstream_request, (api, prepared), now);
+        let exchange = self.exchange(provider, attempt, upstream_request, (api, prepared, now));
         exchange.await.map_err(from_provider)
     }
 
@@ -240,8 +240,7 @@ impl Upstream {
         provider: &ReachableProvider,
         attempt: &Attempt,
         upstream_request: &UpstreamRequest<'_>,
-        (api, prepared): (&ApiAddress, PreparedRequest),
-        now: u64,
+        (api, prepared, now): (&ApiAddress, PreparedRequest, u64),
     ) -> Result<UpstreamResponse> {
         let endpoint = &provider.endpoint;
         let (target, request) = (attempt.target(), upstream_request.request);
