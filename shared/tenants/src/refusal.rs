@@ -117,6 +117,8 @@ impl Refusal {
     pub fn message(&self) -> String {
         let Quota { source, limit, .. } = self.quota;
         let field = source.field();
+        // Without what calls in flight hold: the same call is refused again when they have ended.
+        let left = self.quota.remaining();
         match (self.kind, source) {
             (RefusalKind::BudgetUnpriced, _) => {
                 "The price of this call is unknown, and the key has a budget (`budget_usd`)."
@@ -130,6 +132,12 @@ impl Refusal {
             (RefusalKind::RequestExceedsBudget, _) => {
                 format!("This call is larger than the whole limit of {limit} (`{field}`).")
             }
+            (RefusalKind::BudgetExceeded, _) if 0 < left => format!(
+                "This call may cost ${}, and ${} of the budget of ${} are left (`{field}`); shorten the prompt or lower the maximum of output tokens.",
+                MicroDollars(self.needed),
+                MicroDollars(left),
+                MicroDollars(limit)
+            ),
             (RefusalKind::BudgetExceeded, _) => format!(
                 "The budget of ${} is spent (`{field}`){}.",
                 MicroDollars(limit),
@@ -147,6 +155,16 @@ impl Refusal {
             ) if limit < self.needed => {
                 format!(
                     "This call may use {} tokens, more than the whole limit of {limit} {} (`{field}`).",
+                    self.needed,
+                    unit(source)
+                )
+            }
+            (
+                RefusalKind::RateLimit,
+                LimitSource::DailyInputTokens | LimitSource::DailyOutputTokens,
+            ) if 0 < left && left < self.needed => {
+                format!(
+                    "This call may use {} tokens, and {left} of {limit} {} are left (`{field}`).",
                     self.needed,
                     unit(source)
                 )
@@ -222,13 +240,23 @@ mod tests {
             held.message(),
             "What is left of the budget of $5.000000 is held by 3 calls in flight (`budget_usd`); try again when they have ended."
         );
-        let spent = refusal(RefusalKind::BudgetExceeded, LimitSource::Budget, None);
+        let mut spent = refusal(RefusalKind::BudgetExceeded, LimitSource::Budget, None);
+        assert_eq!(
+            spent.message(),
+            "This call may cost $2.000000, and $1.000000 of the budget of $5.000000 are left (`budget_usd`); shorten the prompt or lower the maximum of output tokens."
+        );
+        spent.quota.used = spent.quota.limit;
         assert_eq!(
             spent.message(),
             "The budget of $5.000000 is spent (`budget_usd`); it starts anew at 1970-01-01T00:00:00Z."
         );
         let large = refusal(RefusalKind::RequestExceedsBudget, LimitSource::Budget, None);
         assert!(large.message().contains("may cost $2.000000"), "{}", large.message());
+        let tokens = refusal(RefusalKind::RateLimit, LimitSource::DailyOutputTokens, Some(1));
+        assert_eq!(
+            tokens.message(),
+            "This call may use 2000000 tokens, and 1000000 of 5000000 output tokens per day are left (`daily_output_tokens`)."
+        );
         let rate = refusal(RefusalKind::RateLimit, LimitSource::RequestsPerHour, Some(1));
         assert!(rate.message().contains("5000000 requests per hour"), "{}", rate.message());
     }
