@@ -14,8 +14,8 @@ use std::{
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, Origin, Result};
 use http::{HeaderValue, Method, header};
-use http_body::{Body, Frame};
-use http_body_util::{BodyExt, combinators::BoxBody};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::BoxBody;
 use tokio::time::{Instant, Sleep};
 
 use crate::{
@@ -138,11 +138,7 @@ impl Upstream {
             }
             RelayPayload::Streamed(body) => {
                 let request = HttpRequest { method, url, headers, body: Bytes::new() };
-                let progress = progress.clone();
-                let body = body.map_frame(move |frame| {
-                    progress.note();
-                    frame
-                });
+                let body = SentBody { body, progress: progress.clone() };
                 connections.send_streamed(request, reqwest::Body::wrap(body)).await
             }
         }
@@ -179,6 +175,36 @@ impl Progress {
                 return outcome.ok();
             }
         }
+    }
+}
+
+/// A body that notes when its bytes are taken to be sent.
+struct SentBody {
+    body: StreamedBody,
+    progress: Progress,
+}
+
+impl Body for SentBody {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if frame.is_ready() {
+            self.progress.note();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
