@@ -116,72 +116,67 @@ impl Refusal {
     /// The sentence for the client, without its origin.
     pub fn message(&self) -> String {
         let Quota { source, limit, .. } = self.quota;
-        let field = source.field();
+        let (field, dollars) = (source.field(), MicroDollars(limit));
+        let needed = MicroDollars(self.needed);
         // Without what calls in flight hold: the same call is refused again when they have ended.
         let left = self.quota.remaining();
-        match (self.kind, source) {
-            (RefusalKind::BudgetUnpriced, _) => {
+        match self.kind {
+            RefusalKind::BudgetUnpriced => {
                 "The price of this call is unknown, and the key has a budget (`budget_usd`)."
                     .to_owned()
             }
-            (RefusalKind::RequestExceedsBudget, LimitSource::Budget) => format!(
-                "This call may cost ${}, more than the whole budget of ${} (`{field}`); shorten the prompt or lower the maximum of output tokens.",
-                MicroDollars(self.needed),
-                MicroDollars(limit)
+            RefusalKind::RequestExceedsBudget if source == LimitSource::Budget => format!(
+                "This call may cost ${needed}, more than the whole budget of ${dollars} (`{field}`); shorten the prompt or lower the maximum of output tokens."
             ),
-            (RefusalKind::RequestExceedsBudget, _) => {
+            RefusalKind::RequestExceedsBudget => {
                 format!("This call is larger than the whole limit of {limit} (`{field}`).")
             }
-            (RefusalKind::BudgetExceeded, _) if 0 < left => format!(
-                "This call may cost ${}, and ${} of the budget of ${} are left (`{field}`); shorten the prompt or lower the maximum of output tokens.",
-                MicroDollars(self.needed),
-                MicroDollars(left),
-                MicroDollars(limit)
+            RefusalKind::BudgetExceeded if 0 < left => format!(
+                "This call may cost ${needed}, and ${} of the budget of ${dollars} are left (`{field}`); shorten the prompt or lower the maximum of output tokens.",
+                MicroDollars(left)
             ),
-            (RefusalKind::BudgetExceeded, _) => format!(
-                "The budget of ${} is spent (`{field}`){}.",
-                MicroDollars(limit),
+            RefusalKind::BudgetExceeded => format!(
+                "The budget of ${dollars} is spent (`{field}`){}.",
                 self.reset()
                     .map_or(String::new(), |at| format!("; it starts anew at {}", rfc3339(at)))
             ),
-            (RefusalKind::RateLimit, LimitSource::Budget) => format!(
+            RefusalKind::RateLimit => self.limit_message(),
+        }
+    }
+
+    /// The sentence about a limit that is reached, or that calls in flight hold the rest of.
+    fn limit_message(&self) -> String {
+        let Quota { source, limit, .. } = self.quota;
+        let (field, left) = (source.field(), self.quota.remaining());
+        let is_of_tokens =
+            matches!(source, LimitSource::DailyInputTokens | LimitSource::DailyOutputTokens);
+        match source {
+            LimitSource::Budget => format!(
                 "What is left of the budget of ${} is held by {} calls in flight (`{field}`); try again when they have ended.",
                 MicroDollars(limit),
                 self.in_flight
             ),
-            (
-                RefusalKind::RateLimit,
-                LimitSource::DailyInputTokens | LimitSource::DailyOutputTokens,
-            ) if limit < self.needed => {
-                format!(
-                    "This call may use {} tokens, more than the whole limit of {limit} {} (`{field}`).",
-                    self.needed,
-                    unit(source)
-                )
-            }
-            (
-                RefusalKind::RateLimit,
-                LimitSource::DailyInputTokens | LimitSource::DailyOutputTokens,
-            ) if 0 < left && left < self.needed => {
-                format!(
-                    "This call may use {} tokens, and {left} of {limit} {} are left (`{field}`).",
-                    self.needed,
-                    unit(source)
-                )
-            }
-            (RefusalKind::RateLimit, LimitSource::Concurrency) => {
+            _ if is_of_tokens && limit < self.needed => format!(
+                "This call may use {} tokens, more than the whole limit of {limit} {} (`{field}`).",
+                self.needed,
+                unit(source)
+            ),
+            _ if is_of_tokens && 0 < left && left < self.needed => format!(
+                "This call may use {} tokens, and {left} of {limit} {} are left (`{field}`).",
+                self.needed,
+                unit(source)
+            ),
+            LimitSource::Concurrency => {
                 format!(
                     "{} calls are in flight and {limit} are allowed (`{field}`).",
                     self.in_flight
                 )
             }
-            (RefusalKind::RateLimit, _) if self.waits_for_calls() => format!(
+            _ if self.waits_for_calls() => format!(
                 "What is left of the limit of {limit} tokens is held by {} calls in flight (`{field}`); try again when they have ended.",
                 self.in_flight
             ),
-            (RefusalKind::RateLimit, _) => {
-                format!("The limit of {limit} {} is reached (`{field}`).", unit(source))
-            }
+            _ => format!("The limit of {limit} {} is reached (`{field}`).", unit(source)),
         }
     }
 }
