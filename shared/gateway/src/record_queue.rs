@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,10 +19,16 @@ const MAX_BATCH: usize = 1_024;
 /// records, and nobody waits for one. In Lambda each call drains the queue, which does not wait.
 const GATHERING: Duration = Duration::from_millis(25);
 
+/// How many requests without a valid key leave a record each minute. Strangers can send them without
+/// end, and would fill the log, the store and what traces are exported to; more are only counted.
+const MAX_STRANGERS: u64 = 60;
+const MINUTE_MS: u64 = 60_000;
+
 /// Finished records on their way to the sinks.
 #[derive(Debug)]
 pub(crate) struct RecordQueue {
     sender: mpsc::Sender<Entry>,
+    strangers: Mutex<Strangers>,
     /// Ends the wait for further records.
     hurry: Arc<Notify>,
     lost: AtomicU64,
@@ -31,8 +37,29 @@ pub(crate) struct RecordQueue {
 #[derive(Debug)]
 enum Entry {
     Record(Arc<CallRecord>),
+    /// A request without a valid key, which is only counted.
+    Stranger,
     /// Dropped once everything before it was written.
     Drain(oneshot::Sender<()>),
+}
+
+/// How many requests without a valid key have left a record in the latest minute.
+#[derive(Debug, Default)]
+struct Strangers {
+    minute: u64,
+    recorded: u64,
+}
+
+impl Strangers {
+    /// Whether one more, which arrived then (milliseconds since 1970), leaves a record.
+    fn leaves_record(&mut self, arrived: u64) -> bool {
+        let minute = arrived / MINUTE_MS;
+        if minute != self.minute {
+            *self = Self { minute, recorded: 0 };
+        }
+        self.recorded += 1;
+        self.recorded <= MAX_STRANGERS
+    }
 }
 
 impl RecordQueue {
@@ -45,7 +72,7 @@ impl RecordQueue {
         let (sender, receiver) = mpsc::channel(capacity);
         let hurry = Arc::new(Notify::new());
         tokio::spawn(write_all(receiver, sinks, Arc::clone(&hurry)));
-        Arc::new(Self { sender, hurry, lost: AtomicU64::new(0) })
+        Arc::new(Self { sender, strangers: Mutex::default(), hurry, lost: AtomicU64::new(0) })
     }
 
     /// How many records were lost because the sinks were too slow.
@@ -73,10 +100,12 @@ impl RecordQueue {
 
 impl RecordOutlet for RecordQueue {
     fn submit(&self, record: Arc<CallRecord>) {
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = record.principal.is_some() || strangers.leaves_record(record.arrived);
+        drop(strangers);
+        let entry = if is_known { Entry::Record(record) } else { Entry::Stranger };
         // A response never waits for the log.
-        if self.sender.try_send(Entry::Record(record)).is_err()
-            && self.lost.fetch_add(1, Ordering::Relaxed) == 0
-        {
+        if self.sender.try_send(entry).is_err() && self.lost.fetch_add(1, Ordering::Relaxed) == 0 {
             // Once: the number of lost records is a metric.
             tracing::warn!("records are lost: the sinks are too slow");
         }
@@ -101,9 +130,11 @@ async fn write_all(
             batch.push(next);
         }
 
+        let mut strangers = 0;
         for entry in batch.drain(..) {
             match entry {
                 Entry::Record(record) => records.push(record),
+                Entry::Stranger => strangers += 1,
                 Entry::Drain(sender) => drained.push(sender),
             }
         }
@@ -114,6 +145,11 @@ async fn write_all(
             }
         }
         records.clear();
+        if 0 < strangers {
+            for sink in &sinks {
+                sink.count_strangers(strangers).await;
+            }
+        }
         // Dropping their senders wakes those who drain.
         drained.clear();
     }
@@ -121,8 +157,6 @@ async fn write_all(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use telemetry::SinkFuture;
     use tokio::sync::Semaphore;
 
@@ -134,6 +168,12 @@ mod tests {
     struct Slow {
         permits: Semaphore,
         ids: Mutex<Vec<String>>,
+        strangers: AtomicU64,
+    }
+
+    fn slow(permits: usize) -> Arc<Slow> {
+        let (ids, strangers) = (Mutex::default(), AtomicU64::new(0));
+        Arc::new(Slow { permits: Semaphore::new(permits), ids, strangers })
     }
 
     impl RecordSink for Slow {
@@ -143,6 +183,11 @@ mod tests {
                 self.ids.lock().unwrap().extend(records.iter().map(|it| it.id.clone()));
             })
         }
+
+        fn count_strangers(&self, requests: u64) -> SinkFuture<'_> {
+            self.strangers.fetch_add(requests, Ordering::Relaxed);
+            Box::pin(std::future::ready(()))
+        }
     }
 
     fn record(id: &str) -> Arc<CallRecord> {
@@ -151,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn draining_waits_for_every_record() {
-        let sink = Arc::new(Slow { permits: Semaphore::new(2), ids: Mutex::default() });
+        let sink = slow(2);
         let queue = RecordQueue::start(vec![sink.clone()]);
         queue.submit(record("a"));
         queue.submit(record("b"));
@@ -161,8 +206,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn strangers_leave_few_records_a_minute_and_are_counted() {
+        let sink = slow(9);
+        let queue = RecordQueue::start(vec![sink.clone()]);
+        let stranger = |arrived| Arc::new(CallRecord { arrived, ..CallRecord::default() });
+        let known = Arc::new(CallRecord {
+            id: "known".to_owned(),
+            principal: Some(telemetry::Principal { tenant: "a".into(), key_id: "k".into() }),
+            ..CallRecord::default()
+        });
+        for _ in 0..MAX_STRANGERS + 5 {
+            queue.submit(stranger(MINUTE_MS));
+        }
+        queue.submit(known);
+        queue.submit(stranger(2 * MINUTE_MS));
+        queue.drain(DRAIN_TIMEOUT).await;
+        assert_eq!(sink.strangers.load(Ordering::Relaxed), 5);
+        let ids = sink.ids.lock().unwrap();
+        assert_eq!(ids.len() as u64, MAX_STRANGERS + 2);
+        assert!(ids.contains(&"known".to_owned()));
+    }
+
+    #[tokio::test]
     async fn what_the_queue_cannot_hold_is_counted() {
-        let sink = Arc::new(Slow { permits: Semaphore::new(0), ids: Mutex::default() });
+        let sink = slow(0);
         let queue = RecordQueue::with_capacity(vec![sink.clone()], 2);
         for id in ["a", "b", "c", "d", "e"] {
             queue.submit(record(id));

@@ -18,6 +18,11 @@ impl RecordSink for LogSink {
         // `tracing` does not wait, so that everything is written before the future exists.
         Box::pin(std::future::ready(()))
     }
+
+    fn count_strangers(&self, requests: u64) -> SinkFuture<'_> {
+        tracing::info!(requests, "requests without a valid key ended");
+        Box::pin(std::future::ready(()))
+    }
 }
 
 fn log(record: &CallRecord) {

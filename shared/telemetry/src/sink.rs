@@ -12,6 +12,11 @@ pub trait RecordSink: fmt::Debug + Send + Sync {
     /// Takes some records, in the order in which their calls ended. No client waits for the write.
     /// What fails is for the sink to report.
     fn write<'a>(&'a self, records: &'a [Arc<CallRecord>]) -> SinkFuture<'a>;
+
+    /// Takes the number of requests without a valid key that leave no record, because too many came.
+    fn count_strangers(&self, _requests: u64) -> SinkFuture<'_> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Where a call hands over its record when it ends.

@@ -75,7 +75,8 @@ impl RequestLogSink {
             self.write_group(group).await;
         }
         if !refused.is_empty() {
-            self.count_unauthenticated(refused.len()).await;
+            let refused = u64::try_from(refused.len()).unwrap_or(u64::MAX);
+            self.count_unauthenticated(refused).await;
         }
     }
 
@@ -90,7 +91,7 @@ impl RequestLogSink {
         }
     }
 
-    async fn count_unauthenticated(&self, calls: usize) {
+    async fn count_unauthenticated(&self, calls: u64) {
         let calls = i64::try_from(calls).unwrap_or(i64::MAX);
         let tally = Tally {
             pk: sums::PARTITION.to_owned(),
@@ -107,6 +108,10 @@ impl RequestLogSink {
 impl RecordSink for RequestLogSink {
     fn write<'a>(&'a self, records: &'a [Arc<CallRecord>]) -> SinkFuture<'a> {
         Box::pin(self.write_records(records))
+    }
+
+    fn count_strangers(&self, requests: u64) -> SinkFuture<'_> {
+        Box::pin(self.count_unauthenticated(requests))
     }
 }
 
