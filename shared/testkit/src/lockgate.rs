@@ -308,9 +308,18 @@ impl Lockgate {
 
     /// Asks it to stop.
     pub fn terminate(&self) -> io::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Tells it to read its configuration again, as who manages services does (SIGHUP).
+    pub fn hang_up(&self) -> io::Result<()> {
+        self.signal(Signal::HUP)
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
         let pid = self.child.id().and_then(|it| Pid::from_raw(it.cast_signed()));
         let pid = pid.ok_or_else(|| io::Error::other("it has ended already"))?;
-        Ok(kill_process(pid, Signal::TERM)?)
+        Ok(kill_process(pid, signal)?)
     }
 
     /// Waits for its end, and gives the folder with what it left behind.

@@ -9,7 +9,7 @@ use testkit::openai;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
 use crate::support::{
-    ask, error_of, hello, program, provider, send, text_of, unused_address, yaml,
+    ask, error_of, gateway_for, hello, program, provider, send, text_of, unused_address, yaml,
 };
 
 /// A server that started without a file, and the key that it printed.
@@ -137,6 +137,16 @@ async fn a_file_that_changes_is_in_force_for_new_calls() {
     std::fs::write(gateway.folder().join("config.yaml"), of("new")).unwrap();
     until_status(&gateway, "new", 200).await;
     assert_eq!(error_of(ask(&gateway, &hello("old")).await).await.0, 404);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_service_goes_on_when_it_shall_reload() {
+    let first = provider().await;
+    let gateway = gateway_for(&first, "").await;
+    gateway.hang_up().unwrap();
+    gateway.logged("the configuration file is under watch").await;
+    assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
 }
 
 #[tokio::test]

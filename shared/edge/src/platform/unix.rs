@@ -1,6 +1,6 @@
 //! Signals and limits of a process on Unix.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -8,10 +8,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// How many descriptors macOS allows a process whose hard limit is infinite (`OPEN_MAX`).
 const OPEN_MAX: u64 = 10_240;
 
-/// The signals that ask a process to stop: SIGINT and SIGTERM.
+/// The signals that ask a process to stop: SIGINT and SIGTERM, and SIGHUP of a terminal that closes.
 pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
+    hang_up: Signal,
+    has_terminal: bool,
 }
 
 impl StopSignals {
@@ -20,14 +22,24 @@ impl StopSignals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            has_terminal: io::stderr().is_terminal(),
         })
     }
 
     /// Waits for the next signal.
     pub(crate) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hang_up.recv() => {}
+            }
+            if self.has_terminal {
+                return;
+            }
+            // Who manages services means "read the configuration again" by it.
+            tracing::info!("the configuration file is under watch; a change is in force by itself");
         }
     }
 }
