@@ -4,7 +4,7 @@ use admin::{Credentials, PLAIN_SESSION_COOKIE, PageHeaders, SESSION_COOKIE};
 use http::{HeaderMap, HeaderName, Method, header};
 use storage::Secret;
 
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(crate) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The credentials of a request: HTTP Basic (RFC 7617), a bearer token, or a session's cookie.
 pub(crate) fn credentials(headers: &HeaderMap) -> Credentials {

@@ -5,7 +5,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -23,7 +23,7 @@ use crate::{
     admin as administration,
     api::Api,
     body::{Body, empty},
-    cors,
+    client_access, cors,
     endpoint::{Access, Endpoint, Handler, HandlerFuture},
     limits,
     log_limiter::LogLimiter,
@@ -422,7 +422,9 @@ impl Exchange {
                 let mut keys = request::keys(self.request.headers());
                 keys.extend(in_query.as_deref());
 
-                let admitted = admit(&self.app, &self.arrival, &keys).await?;
+                let headers = self.request.headers();
+                let admitted =
+                    client_access::admit(&self.app, &self.arrival, headers, &keys).await?;
                 let tags = &admitted.tenant.settings.tags;
                 let tags = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 // Here, because a configuration may have come into force since the request before.
@@ -442,33 +444,6 @@ impl Exchange {
 
 fn too_late(elapsed: tokio::time::error::Elapsed) -> Error {
     Error::new(ErrorKind::Timeout, "The gateway took too long.").caused_by(elapsed)
-}
-
-/// Admits a client whose key is right. An address that guesses keys has to wait.
-async fn admit(app: &App, arrival: &Arrival, keys: &[&str]) -> Result<Admitted> {
-    // In Lambda an instance sees one call at a time, so that counting here would stop nobody.
-    let Some(connection) = &arrival.connection else {
-        return app.gateway.admit(keys, arrival.clock).await;
-    };
-    let (address, now) = (connection.address(), arrival.clock.now());
-    let wrong_keys = || app.wrong_keys.lock().unwrap_or_else(PoisonError::into_inner);
-    // The lock is not held over the await below: the store may take its time.
-    wrong_keys().check(address, keys, now)?;
-
-    let admitted = app.gateway.admit(keys, arrival.clock).await;
-    match &admitted {
-        Ok(_) => wrong_keys().note_right(address, keys, now),
-        // A client without any key is misconfigured and guesses nothing.
-        Err(error) if error.kind == ErrorKind::Unauthenticated && !keys.is_empty() => {
-            wrong_keys().note_wrong(address, now);
-            // Strangers can send wrong keys without end, and each line of a log costs.
-            if let Some(times) = app.wrong_key_log.count(now) {
-                tracing::warn!(%address, times, "a wrong API key was sent");
-            }
-        }
-        Err(_) => {}
-    }
-    admitted
 }
 
 /// The origin whose page may read the response; none without a page, or for another one.

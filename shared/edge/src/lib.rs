@@ -7,6 +7,7 @@ mod admin;
 mod allocator;
 mod api;
 mod body;
+mod client_access;
 mod compression;
 mod cors;
 mod endpoint;

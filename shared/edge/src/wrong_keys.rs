@@ -16,6 +16,8 @@ use canonical::{Error, ErrorKind, Result};
 const MAX_WRONG_KEYS: u64 = 60;
 /// The time after which an address may send one more wrong key, in milliseconds.
 const MS_PER_KEY: u64 = 1_000;
+/// How long an address has to wait at most until all its wrong keys are forgiven, in milliseconds.
+const MAX_DEBT_MS: u64 = 10 * MAX_WRONG_KEYS * MS_PER_KEY;
 /// How many addresses are remembered.
 const MAX_ADDRESSES: usize = 10_000;
 /// How many right keys of an address are remembered.
@@ -45,8 +47,10 @@ impl WrongKeys {
     /// `RateLimited`, with a time to try again.
     pub(crate) fn check(&self, address: IpAddr, keys: &[&str], now: u64) -> Result<()> {
         let Some(known) = self.addresses.get(&network(address)) else { return Ok(()) };
-        let debt = known.forgiven_at.saturating_sub(now);
         let allowed = (MAX_WRONG_KEYS - 1) * MS_PER_KEY;
+        // No address owes more than calls that came at once add: a clock was set back.
+        let debt = known.forgiven_at.saturating_sub(now);
+        let debt = if MAX_DEBT_MS < debt { 0 } else { debt };
         // Keys are remembered as hashes under a seed of this process, so that the list holds no
         // key.
         let was_right = |key: &&str| known.right.contains(&self.hasher.hash_one(key));

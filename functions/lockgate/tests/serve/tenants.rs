@@ -100,6 +100,11 @@ async fn an_open_gateway_takes_calls_without_a_key() {
     let answer = send(&gateway, "POST", "/v1/chat/completions", &[], body.to_string()).await;
     assert_eq!(answer.status, 200);
     gateway.logged("every program on this machine may call").await;
+    // What a browser sends from any page without asking first.
+    let page = [("origin", "https://evil.example"), ("content-type", "text/plain")];
+    let answer = send(&gateway, "POST", "/v1/chat/completions", &page, body.to_string()).await;
+    assert_eq!(answer.status, 403);
+    assert_eq!(first.requests().len(), 1);
 }
 
 #[tokio::test]
