@@ -7,6 +7,7 @@ use canonical::{Error, ErrorKind, Result};
 use gateway::{MemoryBudget, MemoryBuffer};
 use http::{HeaderMap, Request, header};
 use http_body_util::BodyExt;
+use memchr::{memchr, memchr2, memchr3_iter};
 
 use crate::{
     body::Body,
@@ -19,6 +20,12 @@ pub(crate) const MAX_LAMBDA_BODY_BYTES: usize = 6 * 1024 * 1024;
 pub(crate) const LAMBDA_BODY_SILENCE: Duration = Duration::from_secs(60);
 /// How many bytes are reserved for a body that does not say how long it is.
 const FIRST_BYTES: usize = 64 * 1024;
+
+/// From which size on a body's values are counted: what is made of a smaller one takes little.
+const LARGE_BODY_BYTES: usize = 256 * 1024;
+/// The memory that a value takes once it is decoded, about: a message of a few letters is three of them
+/// and takes a kilobyte.
+const VALUE_BYTES: usize = 384;
 
 /// The bounds of a request's body.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +60,39 @@ pub(crate) async fn read(
         decompress(coding, buffer.bytes(), decompress_into)?;
         buffer = decompressed;
     }
+    if LARGE_BODY_BYTES < buffer.bytes().len() {
+        let values = value_count(buffer.bytes());
+        buffer.reserve_more(values.saturating_mul(VALUE_BYTES))?;
+    }
     Ok(buffer.freeze())
+}
+
+/// How many values a JSON text has, about, without parsing it: each begins behind a comma or a bracket.
+/// None in what is no JSON object.
+fn value_count(body: &[u8]) -> usize {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return 0;
+    }
+    let (mut count, mut rest) = (0, body);
+    loop {
+        let (outside, string) = rest.split_at(memchr(b'"', rest).unwrap_or(rest.len()));
+        count += memchr3_iter(b',', b'[', b'{', outside).count();
+        let Some(after) = string.get(1..).and_then(behind_string) else { return count };
+        rest = after;
+    }
+}
+
+/// What follows a JSON string, of whose text the first quote was taken.
+fn behind_string(mut text: &[u8]) -> Option<&[u8]> {
+    loop {
+        let at = memchr2(b'"', b'\\', text)?;
+        let is_end = text.get(at) == Some(&b'"');
+        // What an escape begins with may be a quote.
+        text = text.get(at + if is_end { 1 } else { 2 }..)?;
+        if is_end {
+            return Some(text);
+        }
+    }
 }
 
 /// Whether a request has a body that is not read yet.
@@ -138,6 +177,28 @@ mod tests {
         assert_eq!(megabytes(10 * 1024 * 1024), "10 MB");
         assert_eq!(megabytes(4_500_000), "4.5 MB");
         assert_eq!(megabytes(1000), "1000 bytes");
+    }
+
+    #[test]
+    fn values_are_counted_outside_of_strings() {
+        assert_eq!(value_count(br#"{"a": [1, 2], "b": {}}"#), 5);
+        assert_eq!(value_count(br#"{"a": "1, 2 \" [,"}"#), 1);
+        assert_eq!(value_count(br#"{"a": "\\", "b": 1}"#), 2);
+        assert_eq!(value_count(br#"{"a": "cut \"#), 1);
+        assert_eq!(value_count(b"--form, with, commas"), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_made_of_many_values_is_reserved_too() {
+        let limits = BodyLimits { max_bytes: 1024 * 1024, ..LIMITS };
+        let text = |body: String| async move {
+            let memory = MemoryBudget::new(16 * 1024 * 1024);
+            read(&mut Request::new(full(body)), limits, &memory).await.map(drop)
+        };
+        let size = 3 * LARGE_BODY_BYTES;
+        assert!(text(format!("{{\"a\":\"{}\"}}", "x,".repeat(size / 2))).await.is_ok());
+        let many = text(format!("{{\"a\":[{}1]}}", "1,".repeat(size / 2))).await;
+        assert_eq!(many.unwrap_err().status(), 503);
     }
 
     #[tokio::test]

@@ -135,6 +135,15 @@ impl MemoryBuffer {
         Ok(())
     }
 
+    /// Reserves memory for what is made of the body, until the last reader of its bytes is gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`MemoryBudget::reserve`].
+    pub fn reserve_more(&mut self, bytes: usize) -> Result<()> {
+        self.reservation.grow_to(self.reservation.bytes.saturating_add(bytes))
+    }
+
     /// The whole body.
     pub fn freeze(self) -> Bytes {
         // The reservation lives with the bytes, whoever still holds a part of them.
@@ -159,6 +168,18 @@ mod tests {
         let error = budget.reserve(41).unwrap_err();
         assert_eq!((error.status(), error.retry_after), (503, Some(RETRY_AFTER)));
         drop(first);
+        assert!(budget.reserve(100).is_ok());
+    }
+
+    #[test]
+    fn what_is_made_of_a_body_is_reserved_as_long_as_the_body() {
+        let budget = MemoryBudget::new(100);
+        let mut buffer = MemoryBuffer::new(10, 10, &budget).unwrap();
+        assert!(buffer.reserve_more(91).is_err());
+        buffer.reserve_more(90).unwrap();
+        let bytes = buffer.freeze();
+        assert!(budget.reserve(1).is_err());
+        drop(bytes);
         assert!(budget.reserve(100).is_ok());
     }
 
