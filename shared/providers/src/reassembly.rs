@@ -56,7 +56,8 @@ impl Assembly {
     }
 
     fn finish(self) -> Result<GatewayResponse> {
-        let choices: Vec<Choice> = self.choices.into_values().map(OpenChoice::finish).collect();
+        let choices = self.choices.into_values().map(OpenChoice::finish);
+        let choices: Vec<Choice> = choices.collect::<Result<_>>()?;
         if choices.is_empty() {
             return Err(Error::new(ErrorKind::Upstream, "ended its stream without content"));
         }
@@ -133,7 +134,7 @@ impl OpenChoice {
         self.parts.push(Part::new(content));
     }
 
-    fn finish(mut self) -> Choice {
+    fn finish(mut self) -> Result<Choice> {
         for part in &mut self.parts {
             if let Content::ToolCall(call) = &mut part.content
                 && call.arguments.is_empty()
@@ -143,10 +144,8 @@ impl OpenChoice {
                 "{}".clone_into(&mut call.arguments);
             }
         }
-        Choice {
-            parts: self.parts,
-            finish_reason: self.finish_reason.unwrap_or(FinishReason::Stop),
-        }
+        let finish_reason = self.finish_reason.ok_or_else(formats::missing_finish_reason)?;
+        Ok(Choice { parts: self.parts, finish_reason })
     }
 }
 
@@ -253,6 +252,15 @@ mod tests {
             panic!("this is a chat");
         };
         assert_eq!(answer.choices[0].parts, [Part::text("Hello")]);
+    }
+
+    #[test]
+    fn a_choice_without_a_finish_reason_is_cut() {
+        let deltas = [(0, Delta::Text("He".to_owned())), (1, Delta::Text("She".to_owned()))];
+        let finish = [(0, Delta::Finish(FinishReason::Stop)), (0, Delta::End)];
+        let events = deltas.into_iter().chain(finish).map(|(at, it)| StreamEvent::delta(at, it));
+        let error = response_from_events(events).unwrap_err();
+        assert!(error.message().contains("without a finish reason"));
     }
 
     #[test]

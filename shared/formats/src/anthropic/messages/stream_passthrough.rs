@@ -106,6 +106,9 @@ impl Progress {
             finish_reason::check(&reason)?;
         }
         self.finished |= kind == EventKind::Finish;
+        if kind == EventKind::End && !self.finished {
+            return Err(finish_reason::missing());
+        }
         self.ended |= kind == EventKind::End;
         Ok(kind)
     }
@@ -188,7 +191,10 @@ impl EventHead<'_> {
 
     /// How the response ends, where the event says so.
     pub(super) fn ending(&self) -> Ending<'_> {
-        self.delta.and_then(|it| serde_json::from_str(it.get()).ok()).unwrap_or_default()
+        let ending: Option<Ending<'_>> =
+            self.delta.and_then(|it| serde_json::from_str(it.get()).ok());
+        // An empty reason is none.
+        ending.filter(|it| it.stop_reason.as_deref() != Some("")).unwrap_or_default()
     }
 }
 
@@ -246,7 +252,9 @@ mod tests {
             kind(r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#),
             EventKind::Finish
         );
-        assert_eq!(kind(r#"{"type":"message_stop"}"#), EventKind::End);
+        let mut progress = Progress { finished: true, ..Progress::default() };
+        let stop = head(br#"{"type":"message_stop"}"#).unwrap();
+        assert_eq!(progress.note(&stop).unwrap(), EventKind::End);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{
     error::from_exception,
     response_decode::{self, Tokens, WireCitation},
 };
-use crate::{StreamDecoder, error_body};
+use crate::{StreamDecoder, error_body, finish_reason};
 
 /// How large one frame may be. Its length comes first, so that nothing is waited for in vain.
 const LARGEST_FRAME: u32 = 16 * 1024 * 1024;
@@ -129,7 +129,7 @@ struct ImageDelta {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MessageStop<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     stop_reason: Cow<'a, str>,
     #[serde(borrow, default)]
     additional_model_response_fields: Option<&'a RawValue>,
@@ -261,6 +261,9 @@ impl Decoder {
             "contentBlockStop" => events.extend(self.image().map(delta)),
             "messageStop" => {
                 let stop: MessageStop<'_> = error_body::event(data)?;
+                if stop.stop_reason.is_empty() {
+                    return Err(finish_reason::missing());
+                }
                 let fields = stop.additional_model_response_fields;
                 let finish = response_decode::finish(&stop.stop_reason, fields)?;
                 events.push(delta(Delta::Finish(finish)));

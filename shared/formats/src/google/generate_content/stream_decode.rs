@@ -7,7 +7,7 @@ use canonical::{Error, ErrorKind, EventKind, Result, StreamEvent, Usage};
 
 use super::{response_decode::DeltaDecoder, wire};
 use crate::{
-    DecodeMode, StreamDecoder, error_body,
+    DecodeMode, StreamDecoder, error_body, finish_reason,
     split_surrogates::Joiner,
     sse::{self, Framer},
 };
@@ -115,8 +115,7 @@ impl StreamDecoder for Decoder {
             return Err(Error::new(ErrorKind::Upstream, message));
         }
         if !self.is_whole() {
-            let message = "ended its stream without a finish reason: the response is cut";
-            return Err(Error::new(ErrorKind::Upstream, message));
+            return Err(finish_reason::missing());
         }
         match self.purpose {
             DecodeMode::Passthrough => {

@@ -5,9 +5,7 @@ mod tool_calls;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use canonical::{
-    Citation, Content, Delta, Error, ErrorKind, FinishReason, Result, StreamEvent, Usage,
-};
+use canonical::{Citation, Content, Delta, FinishReason, Result, StreamEvent, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -21,6 +19,7 @@ use super::{
 };
 use crate::{
     StreamDecoder, StreamEnd, error_body,
+    finish_reason::{Finishes, missing},
     sse::{FrameDecoder, Framer},
 };
 
@@ -161,8 +160,17 @@ impl ChunkDecoder {
         Ok(())
     }
 
+    fn finishes(&self) -> Finishes {
+        let mut finishes = Finishes::default();
+        for (index, state) in &self.choices {
+            finishes.note(*index, state.finish_reason.is_some());
+        }
+        finishes
+    }
+
     /// Ends the response: gives what was held back, and each choice its finish.
     fn finish(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
+        self.finishes().check()?;
         let response_id = self.id.clone().unwrap_or_default();
         for source in std::mem::take(&mut self.sources) {
             events.push(StreamEvent::delta(0, Delta::Citation(source)));
@@ -270,15 +278,9 @@ impl ChoiceState {
 
     /// The reason why the choice ends; an error where the provider gave none.
     fn end(&mut self) -> Result<FinishReason> {
-        let reason = self.finish_reason.take().ok_or_else(without_finish_reason)?;
+        let reason = self.finish_reason.take().ok_or_else(missing)?;
         self.decode_reason(&reason)
     }
-}
-
-/// The error for a stream whose terminator came before any finish reason.
-fn without_finish_reason() -> Error {
-    let message = "ended its stream without a finish reason: the response is cut";
-    Error::new(ErrorKind::Upstream, message)
 }
 
 fn not_empty(text: &str) -> Option<String> {
@@ -320,10 +322,12 @@ impl StreamDecoder for ChunkDecoder {
         if self.has_ended {
             return Ok(());
         }
-        // Where the terminator may be missing, a finish reason shows that the response is complete; half a
-        // frame behind it shows the contrary.
-        let has_finished = self.choices.values().any(|it| it.finish_reason.is_some());
-        if has_finished && self.end == StreamEnd::FinishReason && self.framer.is_empty() {
+        // Where the terminator may be missing, finish reasons show that the response is complete; half a
+        // frame behind them shows the contrary.
+        if self.finishes().are_complete()
+            && self.end == StreamEnd::FinishReason
+            && self.framer.is_empty()
+        {
             return self.finish(events);
         }
         Err(early_end(&self.framer))

@@ -12,6 +12,7 @@ use self::normalizer::ChunkNormalizer;
 use super::wire;
 use crate::{
     StreamDecoder, StreamEnd, error_body,
+    finish_reason::Finishes,
     sse::{self, FrameDecoder, Framer},
 };
 
@@ -24,7 +25,7 @@ pub(super) struct PassthroughDecoder {
     framer: Framer,
     end: StreamEnd,
     normalizer: ChunkNormalizer,
-    has_finished: bool,
+    finishes: Finishes,
     has_ended: bool,
 }
 
@@ -34,6 +35,7 @@ impl PassthroughDecoder {
     }
 
     fn finish(&mut self, terminator: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        self.finishes.check()?;
         self.normalizer.finish()?;
         self.has_ended = true;
         events.push(StreamEvent::frame(EventKind::End, None, terminator));
@@ -64,7 +66,9 @@ impl FrameDecoder for PassthroughDecoder {
         // over.
         wire::check(&summary, &data)?;
         let (kind, usage) = classify(&summary);
-        self.has_finished |= kind == EventKind::Finish;
+        if let Some(choices) = &summary.choices {
+            self.finishes.add(choices.finishes);
+        }
 
         let normalized = self.normalizer.chunk(&summary, &data)?;
         let frame = match normalized {
@@ -86,7 +90,10 @@ impl StreamDecoder for PassthroughDecoder {
         if self.has_ended {
             return Ok(());
         }
-        if self.has_finished && self.end == StreamEnd::FinishReason && self.framer.is_empty() {
+        if self.finishes.are_complete()
+            && self.end == StreamEnd::FinishReason
+            && self.framer.is_empty()
+        {
             return self.finish(Bytes::from_static(DONE), events);
         }
         Err(early_end(&self.framer))
@@ -141,7 +148,7 @@ fn classify(chunk: &wire::ResponseSummary<'_>) -> (EventKind, Option<Usage>) {
     let kind = match choices {
         // The finish before the content: one chunk may hold both, and from then on the encoder
         // holds back.
-        _ if 0 < choices.finished => EventKind::Finish,
+        _ if choices.finishes.have_any() => EventKind::Finish,
         _ if choices.has_content => EventKind::Content,
         // A role alone is nothing that a client could use: another target may still take over.
         _ if 0 < choices.count => EventKind::Prelude,
@@ -213,7 +220,6 @@ mod tests {
         assert_eq!(kind(r#"{"choices":[],"prompt_filter_results":[]}"#), EventKind::Comment);
         let empty_reason = r#"{"choices":[{"delta":{"content":"x"},"finish_reason":""}]}"#;
         assert_eq!(kind(empty_reason), EventKind::Content);
-        assert_eq!(kind("[DONE]"), EventKind::End);
     }
 
     #[test]
@@ -259,6 +265,7 @@ mod tests {
         assert!(decoder.close(&mut events).unwrap_err().message().contains("cut"));
         decoder.read(Bytes::from_static(DONE), &mut events).unwrap();
         decoder.close(&mut events).unwrap();
+        assert_eq!(events[1].kind, EventKind::End);
     }
 
     #[test]

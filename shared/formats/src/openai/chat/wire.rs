@@ -13,7 +13,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{finish_reason, response_decode};
-use crate::{bound::tokens, error_body, surrogates};
+use crate::{bound::tokens, error_body, finish_reason::Finishes, surrogates};
 
 /// A whole response or one chunk of a stream, as far as both decide how the response goes on.
 #[derive(Debug, Default, Deserialize)]
@@ -100,8 +100,8 @@ pub(super) struct ChoicesSummary<'a> {
     pub(super) count: usize,
     /// Whether one holds something that a client could use.
     pub(super) has_content: bool,
-    /// How many say why they end.
-    pub(super) finished: usize,
+    /// Which of them say why they end.
+    pub(super) finishes: Finishes,
     /// How many hold a whole message.
     pub(super) messages: usize,
     /// Whether one holds tool calls.
@@ -153,10 +153,13 @@ impl<'a> ChoicesSummary<'a> {
         let reason = finish_reason::word_of(choice.finish_reason);
         let is_word = |it: &RawValue| it.get().starts_with('"') && !reason.is_empty();
         self.is_odd |= choice.finish_reason.is_some_and(|it| !is_word(it));
+        // A missing index is the first choice, as in the decoder.
+        let index = choice.index.and_then(|it| it.get().parse().ok()).unwrap_or(0);
+        self.finishes.note(index, !reason.is_empty());
         if reason.is_empty() {
             return;
         }
-        self.finished += 1;
+
         if finish_reason::is_cut(&reason) {
             self.cut = Some(reason.clone());
         }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::response_decode::{ChoiceJson, CompletionJson};
 use crate::{
     DecodeMode, DecodeOptions, StreamDecoder, StreamEnd, error_body,
+    finish_reason::Finishes,
     openai::chat::{self, DONE, Frame, ResponseSummary, data_frame, decode_frame, early_end},
     sse::{self, FrameDecoder, Framer},
 };
@@ -17,7 +18,7 @@ pub(super) struct CompletionDecoder {
     framer: Framer,
     options: DecodeOptions,
     has_started: bool,
-    has_finished: bool,
+    finishes: Finishes,
     has_ended: bool,
 }
 
@@ -27,7 +28,7 @@ impl CompletionDecoder {
             framer: Framer::default(),
             options,
             has_started: false,
-            has_finished: false,
+            finishes: Finishes::default(),
             has_ended: false,
         }
     }
@@ -54,7 +55,8 @@ impl CompletionDecoder {
         Ok(())
     }
 
-    fn finish(&mut self, events: &mut Vec<StreamEvent>) {
+    fn finish(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
+        self.finishes.check()?;
         self.has_ended = true;
         events.push(match self.options.mode {
             DecodeMode::Passthrough => {
@@ -62,6 +64,7 @@ impl CompletionDecoder {
             }
             DecodeMode::Translate => StreamEvent::delta(0, Delta::End),
         });
+        Ok(())
     }
 }
 
@@ -92,17 +95,16 @@ impl FrameDecoder for CompletionDecoder {
     fn frame(&mut self, frame: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         let data = match decode_frame(&frame)? {
             Frame::Comment => return Ok(()),
-            Frame::Done => {
-                self.finish(events);
-                return Ok(());
-            }
+            Frame::Done => return self.finish(events),
             Frame::Chunk(data) => data,
         };
         let summary: ResponseSummary<'_> = error_body::event(&data)?;
         chat::check_response(&summary, &data)?;
         let usage = summary.usage.and_then(|it: &RawValue| chat::usage(it));
         let object: CompletionJson = error_body::event(&data)?;
-        self.has_finished |= object.choices.iter().any(|it| it.reason().is_some());
+        for choice in &object.choices {
+            self.finishes.note(choice.index, choice.reason().is_some());
+        }
 
         match self.options.mode {
             DecodeMode::Passthrough => {
@@ -127,9 +129,8 @@ impl StreamDecoder for CompletionDecoder {
             return Ok(());
         }
         let may_end = self.options.end == StreamEnd::FinishReason && self.framer.is_empty();
-        if self.has_finished && may_end {
-            self.finish(events);
-            return Ok(());
+        if self.finishes.are_complete() && may_end {
+            return self.finish(events);
         }
         Err(early_end(&self.framer))
     }

@@ -47,6 +47,15 @@ fn the_usage_may_be_missing_but_not_the_stop() {
 }
 
 #[test]
+fn a_stop_without_a_reason_is_a_cut() {
+    for stop in ["{}", r#"{"stopReason":""}"#] {
+        let (events, fault) = read(&[Frame::Event("messageStop", stop), USAGE]);
+        assert!(events.is_empty());
+        assert!(fault.unwrap().message().contains("without a finish reason"), "{stop}");
+    }
+}
+
+#[test]
 fn a_frame_that_is_cut_or_spoiled_is_a_fault() {
     let bytes = frames(&[STOP]);
     for cut in 1..bytes.len() {
