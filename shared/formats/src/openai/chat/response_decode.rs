@@ -55,6 +55,8 @@ pub(super) struct DecodedCall<'a> {
     index: Option<&'a RawValue>,
     #[serde(borrow)]
     id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
     #[serde(borrow)]
     function: Option<&'a RawValue>,
 }
@@ -102,6 +104,16 @@ impl DecodedCall<'_> {
     /// Whether the id is a string that is not empty.
     pub(super) fn has_text_id(&self) -> bool {
         self.id.is_some_and(|it| it.get().starts_with('"') && it.get() != "\"\"")
+    }
+
+    /// Whether it is the call of a function that does not name its type.
+    pub(super) fn lacks_type(&self) -> bool {
+        self.kind.is_none() && self.has_function()
+    }
+
+    /// Whether it is the call of a function; OpenAI has other types, too.
+    pub(super) fn has_function(&self) -> bool {
+        self.function.is_some()
     }
 
     /// Whether the arguments, if there are any, are a string in well-formed Unicode.
@@ -245,6 +257,13 @@ impl DecodedMessage<'_> {
     /// The tool calls as they stand in the JSON.
     pub(super) fn raw_tool_calls(&self) -> Vec<&RawValue> {
         items(self.tool_calls)
+    }
+
+    /// The older `function_call`, where its arguments are no text.
+    pub(super) fn odd_function_call(&self) -> Option<DecodedCall<'_>> {
+        let function = self.function_call.filter(|it| it.get().starts_with('{'))?;
+        let call = DecodedCall { function: Some(function), ..DecodedCall::default() };
+        Some(call).filter(|it| !it.has_text_arguments())
     }
 
     /// Whether a text is no string, or holds escapes that may be lone surrogates.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     finish_reason,
-    response_decode::{DecodedCall, DecodedMessage, SplitPairs, text},
+    response_decode::{DecodedCall, DecodedMessage, SplitPairs, call_id, text},
     wire::ResponseSummary,
 };
 use crate::{
@@ -27,12 +27,13 @@ pub(super) fn passthrough(body: &Bytes, summary: &ResponseSummary<'_>) -> Result
         return Ok(body.clone());
     }
     let response: Object<'_> = error_body::event(body)?;
+    let id = text(response.get("id"));
     let list = response.get("choices").ok_or_else(error_body::malformed)?;
     let list: Vec<&RawValue> = error_body::part(list)?;
     let mut changed = false;
     let mut normalized = Vec::with_capacity(list.len());
     for (at, choice) in list.into_iter().enumerate() {
-        let choice_normalized = normalize_choice(choice, at)?;
+        let choice_normalized = normalize_choice(choice, at, &id)?;
         changed |= choice_normalized.is_some();
         normalized.push(choice_normalized.unwrap_or_else(|| choice.get().to_owned()));
     }
@@ -44,9 +45,10 @@ pub(super) fn passthrough(body: &Bytes, summary: &ResponseSummary<'_>) -> Result
     edited(text, |edits| edits.set("choices", choices)).map(Bytes::from)
 }
 
-fn normalize_choice(json: &RawValue, at: usize) -> Result<Option<String>> {
+fn normalize_choice(json: &RawValue, at: usize, response_id: &str) -> Result<Option<String>> {
     let choice: Object<'_> = error_body::part(json)?;
-    let message = choice.get("message").map(normalize_message).transpose()?.flatten();
+    let message = choice.get("message").map(|it| normalize_message(it, response_id));
+    let message = message.transpose()?.flatten();
     let has_index = choice.get("index").is_some();
     let reason = odd_reason(choice.get("finish_reason"));
     if message.is_none() && has_index && reason.is_none() {
@@ -78,11 +80,12 @@ fn is_word(it: &&RawValue) -> bool {
     it.get().starts_with('"') && it.get() != "\"\""
 }
 
-fn normalize_message(json: &RawValue) -> Result<Option<String>> {
+fn normalize_message(json: &RawValue, response_id: &str) -> Result<Option<String>> {
     let message: DecodedMessage<'_> = error_body::part(json)?;
     let texts = normalize_texts(&message, None, false);
-    let calls = normalize_calls(&message)?;
-    if texts.is_empty() && calls.is_none() {
+    let calls = normalize_calls(&message, response_id)?;
+    let function_call = message.odd_function_call();
+    if texts.is_empty() && calls.is_none() && function_call.is_none() {
         return Ok(None);
     }
     edited(json.get(), |edits| {
@@ -93,25 +96,36 @@ fn normalize_message(json: &RawValue) -> Result<Option<String>> {
         if let Some(calls) = calls {
             edits.set("tool_calls", format!("[{}]", calls.join(",")));
         }
+        if let Some(call) = function_call {
+            edits.set("function_call", call.function_json());
+        }
     })
     .map(Some)
 }
 
-/// The calls with text for ids and arguments; none where they have it already.
-fn normalize_calls(message: &DecodedMessage<'_>) -> Result<Option<Vec<String>>> {
+/// The calls with types, and text for ids and arguments; none where they have it already.
+fn normalize_calls(message: &DecodedMessage<'_>, response_id: &str) -> Result<Option<Vec<String>>> {
     let calls = message.raw_tool_calls();
     let mut changed = false;
     let mut normalized = Vec::with_capacity(calls.len());
-    for call in calls {
+    for (at, call) in calls.into_iter().enumerate() {
         let written: DecodedCall<'_> = error_body::part(call)?;
-        if written.has_text_id() && written.has_text_arguments() {
+        let is_right =
+            written.has_text_id() && !written.lacks_type() && written.has_text_arguments();
+        if is_right {
             normalized.push(call.get().to_owned());
             continue;
         }
         changed = true;
         normalized.push(edited(call.get(), |edits| {
-            edits.set("id", json::quoted(&written.id().unwrap_or_default()));
-            edits.set("function", written.function_json());
+            let id = written.id().unwrap_or_else(|| call_id(response_id, at));
+            edits.set("id", json::quoted(&id));
+            if written.lacks_type() {
+                edits.set("type", "\"function\"");
+            }
+            if written.has_function() {
+                edits.set("function", written.function_json());
+            }
         })?);
     }
     Ok(changed.then_some(normalized))
@@ -176,7 +190,7 @@ mod tests {
     use super::*;
 
     fn passed(message: &str) -> String {
-        let prefix = r#"{"choices":[{"index":0,"message":"#;
+        let prefix = r#"{"id":"r","choices":[{"index":0,"message":"#;
         let body = Bytes::from(format!("{prefix}{message}}}]}}"));
         let summary = serde_json::from_slice(&body).unwrap();
         let passed = passthrough(&body, &summary).unwrap();
@@ -188,7 +202,9 @@ mod tests {
     fn what_is_right_keeps_its_bytes() {
         for message in [
             r#"{"role":"assistant",  "content":"Hi"}"#,
-            r#"{"content":null,"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
+            r#"{"content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]}"#,
+            r#"{"content":null,"tool_calls":[{"id":"a","type":"custom","custom":{"name":"f","input":"x"}}]}"#,
+            r#"{"content":null,"function_call":{"name":"f","arguments":"{}"}}"#,
         ] {
             assert_eq!(passed(message), message);
         }
@@ -204,6 +220,23 @@ mod tests {
     fn arguments_and_ids_become_texts() {
         let odd = r#"{"content":null,"tool_calls":[{"id":7,"type":"function","function":{"name":"f","arguments":{"a":1}}}]}"#;
         let right = r#"{"content":null,"tool_calls":[{"id":"7","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]}"#;
+        assert_eq!(passed(odd), right);
+    }
+
+    #[test]
+    fn a_call_without_an_id_or_a_type_gets_them_as_in_a_stream() {
+        let odd = r#"{"tool_calls":[{"function":{"name":"f","arguments":"{}"}},{"id":"","function":{"name":"f","arguments":"{}"}}]}"#;
+        let right = r#"{"tool_calls":[{"function":{"name":"f","arguments":"{}"},"id":"call_r_0","type":"function"},{"id":"call_r_1","function":{"name":"f","arguments":"{}"},"type":"function"}]}"#;
+        assert_eq!(passed(odd), right);
+        let custom =
+            r#"{"tool_calls":[{"id":"","type":"custom","custom":{"name":"f","input":"x"}}]}"#;
+        assert_eq!(passed(custom), custom.replace(r#""id":"""#, r#""id":"call_r_0""#));
+    }
+
+    #[test]
+    fn arguments_of_the_older_call_become_a_text() {
+        let odd = r#"{"content":null,"function_call":{"name":"f","arguments":{"a":1}}}"#;
+        let right = r#"{"content":null,"function_call":{"name":"f","arguments":"{\"a\":1}"}}"#;
         assert_eq!(passed(odd), right);
     }
 

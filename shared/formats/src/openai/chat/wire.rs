@@ -230,7 +230,7 @@ impl MessageSummary {
         }
         self.has_content = true;
         match key {
-            "tool_calls" => self.has_calls = true,
+            "tool_calls" | "function_call" => self.has_calls = true,
             "content" | "refusal" | "reasoning_content" | "reasoning" => {
                 // Only marked here, by a look at the bytes: whether half a pair is alone is decided
                 // where the text is parsed.

@@ -144,10 +144,15 @@ impl ChoiceNormalizer {
         let delta: DecodedMessage<'_> = error_body::part(json)?;
         let texts = normalize_texts(&delta, Some(&mut self.pairs), has_finished);
         let calls = self.calls(&delta, response_id)?;
-        if texts.is_empty() && calls.is_none() {
+        let function_call = delta.odd_function_call();
+        if texts.is_empty() && calls.is_none() && function_call.is_none() {
             return Ok(None);
         }
         edited(json.get(), |edits| {
+            if let Some(call) = function_call {
+                let name = call.name();
+                edits.set("function_call", function(name.as_deref(), &call.arguments()));
+            }
             for (name, text) in texts {
                 match text {
                     Some(text) => edits.set(name, text),
@@ -374,6 +379,12 @@ mod tests {
         let nameless = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a"}]}}]}"#;
         normalize(&mut normalizer, nameless);
         assert!(normalizer.finish().is_err());
+    }
+
+    #[test]
+    fn arguments_of_the_older_call_become_a_text() {
+        let passed = normalized(&[r#"{"function_call":{"arguments":{"a":1}}}"#]);
+        assert_eq!(passed, [r#"{"function_call":{"arguments":"{\"a\":1}"}}"#]);
     }
 
     #[test]
