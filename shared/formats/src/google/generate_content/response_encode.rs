@@ -126,9 +126,15 @@ impl<'a> Candidate<'a> {
     pub(super) fn ending(mut self, finish: &FinishReason, broken: bool) -> Self {
         // `args` is an object in this format, so that broken arguments cannot be passed on; this is
         // Google's own reason for them.
-        self.finish_reason = Some(if broken { "MALFORMED_FUNCTION_CALL" } else { reason(finish) });
-        self.finish_message =
-            broken.then_some("The model called a tool with arguments that are no JSON object.");
+        // A limit or a filter that cuts a call off says more than its consequence.
+        let malformed = broken && reason(finish) == "STOP";
+        self.finish_reason =
+            Some(if malformed { "MALFORMED_FUNCTION_CALL" } else { reason(finish) });
+        self.finish_message = match (malformed, broken) {
+            (true, _) => Some("The model called a tool with arguments that are no JSON object."),
+            (false, true) => Some("The response ended within a call of a tool, which is left out."),
+            (false, false) => None,
+        };
         self
     }
 

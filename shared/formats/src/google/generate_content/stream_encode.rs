@@ -310,6 +310,22 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_within_a_call_stays_the_reason() {
+        for (reason, written_reason) in [
+            (FinishReason::Length, "MAX_TOKENS"),
+            (FinishReason::ContextFull, "MAX_TOKENS"),
+            (FinishReason::Filtered, "SAFETY"),
+            (FinishReason::Stop, "MALFORMED_FUNCTION_CALL"),
+        ] {
+            let mut sent = call(0, None, &["{\"a\":"]);
+            sent.push(Delta::Finish(reason));
+            let out = written(Framing::Events, deltas(sent), None);
+            assert!(out.contains(&format!("\"finishReason\":\"{written_reason}\"")), "{out}");
+            assert!(out.contains("\"finishMessage\":\"The "), "{out}");
+        }
+    }
+
+    #[test]
     fn a_foreign_signature_closes_its_reasoning() {
         let foreign = Signature::new("anthropic", "c2ln");
         let sent = vec![Delta::Reasoning("hm".to_owned()), Delta::Signature(foreign)];
