@@ -159,7 +159,7 @@ impl Outbound for Opaque {
         })?;
         // Some servers write an empty error into every response; it is as good as none.
         if let Some(error) = response.error.filter(|it| !matches!(it.get(), "{}" | "\"\"")) {
-            return Err(error_body::inside_success(error));
+            return Err(error_body::beside(error, &body));
         }
         let usage = response.usage.and_then(usage);
         Ok(GatewayResponse { body: ResponseBody::Raw(body), usage, facts: None })

@@ -64,9 +64,31 @@ pub(crate) fn inside_success(error: &RawValue) -> Error {
     from_event(error.get().as_bytes())
 }
 
+/// Parses the member `error` of an object, where a success was announced.
+pub(crate) fn beside(error: &RawValue, object: &[u8]) -> Error {
+    let mut reported = report(error.get().as_bytes());
+    // Imitators put the message beside the error.
+    reported.message = reported.message.or_else(|| report(object).message);
+    without_status(reported)
+}
+
 /// Parses an error event of a stream.
 pub(crate) fn from_event(data: &[u8]) -> Error {
-    let report = report(data);
+    without_status(report(data))
+}
+
+/// Whether an object has a message as errors have it.
+pub(crate) fn has_message(object: &[u8]) -> bool {
+    report(object).message.is_some()
+}
+
+/// The failure of a report that has no HTTP status of its own.
+fn without_status(mut report: Report) -> Error {
+    if report.message.is_none() {
+        let code = report.codes.first().cloned().or(report.status.map(|it| it.to_string()));
+        let code = code.map(|it| format!(" (code `{it}`)")).unwrap_or_default();
+        report.message = Some(format!("reported an error without a message{code}"));
+    }
     let by_code = || report.codes.iter().find_map(|code| status_of_code(code));
     // An error within a success has no status of its own. 500 makes it worth trying elsewhere,
     // which a client's fault would not be.
@@ -253,6 +275,25 @@ mod tests {
         assert_eq!(read(400, long).0, ErrorKind::ContextLength);
         let per_minute = r#"{"error":{"code":"rate_limit_exceeded","message":"too many tokens"}}"#;
         assert_eq!(read(413, per_minute).0, ErrorKind::RateLimited);
+    }
+
+    #[test]
+    fn an_error_within_a_success_invents_no_status() {
+        let without = "reported an error without a message";
+        for (body, message) in [
+            (r#"{"error":{"code":"x"}}"#, format!("{without} (code `x`)")),
+            (r#"{"error":{"type":"server_error"}}"#, format!("{without} (code `server_error`)")),
+            (r#"{"error":{"code":503}}"#, format!("{without} (code `503`)")),
+            (r#"{"error":true}"#, without.to_owned()),
+            (r#"{"error":true,"message":"boo"}"#, "boo".to_owned()),
+            (r#"{"error":{"code":"x"},"message":"boo"}"#, "boo".to_owned()),
+            ("no JSON", without.to_owned()),
+        ] {
+            assert_eq!(from_event(body.as_bytes()).message(), message, "{body}");
+            let Ok(object) = serde_json::from_str::<json::Object<'_>>(body) else { continue };
+            let error = beside(object.get("error").unwrap(), body.as_bytes());
+            assert_eq!((error.message(), error.provider_status), (message.as_str(), None));
+        }
     }
 
     #[test]

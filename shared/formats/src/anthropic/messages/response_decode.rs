@@ -124,7 +124,7 @@ pub(super) fn check_error(body: &[u8]) -> Result<()> {
         Error::new(ErrorKind::Upstream, "returned no JSON object").caused_by(json::unquoted(&error))
     })?;
     match head.error {
-        Some(error) => Err(error_body::inside_success(error)),
+        Some(error) => Err(error_body::beside(error, body)),
         None if head.kind.as_deref() == Some("error") => Err(error_body::from_event(body)),
         None => Ok(()),
     }

@@ -76,7 +76,7 @@ fn whole(body: &Bytes) -> Result<wire::ChatResponse<'_>> {
     }
     let wire: wire::ChatResponse<'_> = serde_json::from_slice(body)
         .map_err(|error| unreadable().caused_by(json::unquoted(&error)))?;
-    wire.error.map_or(Ok(wire), |error| Err(error_body::inside_success(error)))
+    wire.error.map_or(Ok(wire), |error| Err(error_body::beside(error, body)))
 }
 
 fn unreadable() -> Error {

@@ -130,7 +130,7 @@ impl StreamDecoder for Decoder {
 fn chunk(data: &[u8]) -> Result<wire::ChatResponse<'_>> {
     let chunk: wire::ChatResponse<'_> = error_body::event(data)?;
     match chunk.error {
-        Some(error) => Err(error_body::inside_success(error)),
+        Some(error) => Err(error_body::beside(error, data)),
         None => Ok(chunk),
     }
 }

@@ -238,6 +238,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_of_another_format_is_named() {
+        for (object, name) in [
+            (r#"{"type":"message_start","message":{"id":"m","content":[]}}"#, "message_start"),
+            (r#"{"type":"response.created","response":{"id":"r"}}"#, "response.created"),
+            (r#"{"type":"odd","detail":{}}"#, "odd"),
+        ] {
+            let expected = format!("sent an object of type `{name}`, which is no chat completion");
+            assert_eq!(error(&format!("data: {object}\n\n")).message(), expected);
+        }
+        assert_eq!(kind(r#"{"type":"ping"}"#), EventKind::Comment);
+        assert_eq!(error("data: {\"error\":true,\"message\":\"boo\"}\n\n").message(), "boo");
+    }
+
+    #[test]
     fn frames_that_are_right_keep_their_bytes() {
         let frames =
             "data: {\"choices\": [{\"index\": 0,  \"delta\": {\"content\": \"x\"}}]}\r\n\r\n";

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use canonical::{ResponseFacts, Result, Usage};
+use canonical::{Error, ErrorKind, ResponseFacts, Result, Usage};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -13,7 +13,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{finish_reason, response_decode};
-use crate::{bound::tokens, error_body, finish_reason::Finishes, surrogates};
+use crate::{bound::tokens, error_body, finish_reason::Finishes, redact, surrogates};
 
 /// A whole response or one chunk of a stream, as far as both decide how the response goes on.
 #[derive(Debug, Default, Deserialize)]
@@ -55,6 +55,19 @@ impl ResponseSummary<'_> {
         }
     }
 
+    /// The name of an object of another format, such as Anthropic's `message_start`. Objects that only
+    /// are unknown may stand beside chunks.
+    fn foreign_name(&self, json: &[u8]) -> Option<String> {
+        if self.choices.is_some() || names_error(self.object) || names_error(self.kind) {
+            return None;
+        }
+        let name = response_decode::text(self.kind.or(self.object));
+        let has_foreign_name = FOREIGN.iter().any(|it| name.starts_with(it));
+        let is_foreign = has_foreign_name
+            || self.is_bare_error() && !name.is_empty() && !error_body::has_message(json);
+        Some(name).filter(|_| is_foreign)
+    }
+
     /// Whether this is an error object without an `error` around it, such as vLLM's and `FastAPI`'s.
     fn is_bare_error(&self) -> bool {
         let has_message = [self.message, self.msg, self.detail, self.errors, self.error_msg];
@@ -77,7 +90,10 @@ pub(crate) fn check(summary: &ResponseSummary<'_>, json: &[u8]) -> Result<()> {
     // Some send an empty error with every chunk.
     let error = summary.error.or(choices.and_then(|it| it.error)).filter(is_error);
     if let Some(error) = error {
-        return Err(error_body::inside_success(error));
+        return Err(error_body::beside(error, json));
+    }
+    if let Some(name) = summary.foreign_name(json) {
+        return Err(foreign(&name));
     }
     if summary.is_bare_error() {
         return Err(error_body::from_event(json));
@@ -86,6 +102,16 @@ pub(crate) fn check(summary: &ResponseSummary<'_>, json: &[u8]) -> Result<()> {
         Some(reason) => Err(finish_reason::cut(reason)),
         None => Ok(()),
     }
+}
+
+/// How the names of objects begin that providers of Anthropic's format and of OpenAI Responses send.
+const FOREIGN: &[&str] = &["message", "content_block_", "response"];
+
+/// The error for an object of another format: the provider's type in the configuration is wrong.
+fn foreign(name: &str) -> Error {
+    let name = redact(name);
+    let message = format!("sent an object of type `{name}`, which is no chat completion");
+    Error::new(ErrorKind::Upstream, message)
 }
 
 /// Whether a member `error` reports a failure: some send an empty one with every chunk.

@@ -18,7 +18,7 @@ impl Outbound for OpenAiEmbeddings {
         let response: wire::ResponseJson<'_> =
             serde_json::from_slice(&body).map_err(|it| wire::unreadable(&it))?;
         if let Some(error) = response.error {
-            return Err(error_body::inside_success(error));
+            return Err(error_body::beside(error, &body));
         }
         let without = || Error::new(ErrorKind::Upstream, "returned a response without embeddings");
         let data = response.data.ok_or_else(without)?;

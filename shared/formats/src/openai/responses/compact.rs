@@ -113,7 +113,7 @@ impl Outbound for OpenAiCompact {
             |error: serde_json::Error| no_compaction().caused_by(json::unquoted(&error));
         let compacted: CompactedJson<'_> = serde_json::from_slice(&body).map_err(unreadable)?;
         if let Some(error) = compacted.error {
-            return Err(error_body::inside_success(error));
+            return Err(error_body::beside(error, &body));
         }
         if compacted.output.is_none_or(|it| it.is_empty()) {
             return Err(no_compaction());

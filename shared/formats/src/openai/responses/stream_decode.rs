@@ -170,7 +170,7 @@ fn decode_event<'a>(name: &'a [u8], data: &'a [u8]) -> Result<EventJson<'a>> {
     if event.kind.is_empty()
         && let Some(error) = event.error
     {
-        return Err(error_body::inside_success(error));
+        return Err(error_body::beside(error, data));
     }
     Ok(event)
 }
