@@ -24,14 +24,15 @@ pub struct Usage {
 impl Usage {
     /// All input tokens.
     pub fn all_input(&self) -> u64 {
-        self.input + self.cached_input + self.cache_write + self.input_audio
+        // Counts of providers are not to be trusted: a sum must not wrap around to nothing.
+        let cached = self.cached_input.saturating_add(self.cache_write);
+        self.input.saturating_add(cached).saturating_add(self.input_audio)
     }
 
     /// The sum of both, class by class.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         Self {
-            // Counts of providers are not to be trusted: a sum must not wrap around to nothing.
             input: self.input.saturating_add(other.input),
             cached_input: self.cached_input.saturating_add(other.cached_input),
             cache_write: self.cache_write.saturating_add(other.cache_write),
@@ -44,7 +45,12 @@ impl Usage {
 
     /// All output tokens.
     pub fn all_output(&self) -> u64 {
-        self.output + self.reasoning + self.output_audio
+        self.output.saturating_add(self.reasoning).saturating_add(self.output_audio)
+    }
+
+    /// All tokens.
+    pub fn total(&self) -> u64 {
+        self.all_input().saturating_add(self.all_output())
     }
 }
 
@@ -71,6 +77,22 @@ impl fmt::Display for MicroDollars {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sums_of_tokens_never_wrap_around() {
+        let most = u64::MAX;
+        let usage = Usage {
+            input: most,
+            cached_input: most,
+            cache_write: most,
+            input_audio: most,
+            output: most,
+            reasoning: most,
+            output_audio: most,
+        };
+        assert_eq!((usage.all_input(), usage.all_output(), usage.total()), (most, most, most));
+        assert_eq!(usage.plus(&usage), usage);
+    }
 
     #[test]
     fn money_is_shown_in_dollars() {

@@ -21,6 +21,7 @@ use common::{
     strict_schema, surrogates, tool_names,
 };
 
+pub use common::bound::tokens as bounded_tokens;
 pub use common::error_body::from_provider;
 pub use common::estimate::{ConversationSize, conversation_size, estimated_tokens};
 pub use common::finish_reason::missing as missing_finish_reason;

@@ -7,7 +7,10 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, EventKind, ModelFacts, Task};
+use canonical::{
+    CallSummary, ChatResponse, Choice, EventKind, FinishReason, GatewayResponse, ModelFacts, Part,
+    ResponseBody, Task, Usage,
+};
 use formats::{
     ClientFormat, DecodeMode, DecodeOptions, EncodeOptions, GatewayRequest, InboundChat,
     OutboundChat, RawObject, anthropic::messages::Anthropic, aws::converse::Bedrock, from_provider,
@@ -122,6 +125,28 @@ fn the_cost_of_responses_is_linear_in_their_size() {
 #[test]
 fn the_cost_of_streams_is_linear_in_their_size() {
     check(Kind::Stream);
+}
+
+#[test]
+fn usage_of_any_size_is_written() {
+    let most = u64::MAX;
+    let usage = Usage {
+        input: most,
+        cached_input: most,
+        cache_write: most,
+        input_audio: most,
+        output: most,
+        reasoning: most,
+        output_audio: most,
+    };
+    let choice = Choice { parts: vec![Part::text("x")], finish_reason: FinishReason::Stop };
+    let chat = ChatResponse { id: None, model: None, choices: vec![choice] };
+    let body = ResponseBody::Chat(chat);
+    let response = GatewayResponse { body, usage: Some(usage), facts: None };
+    for client in INBOUND {
+        let client = ClientFormat::Chat(*client);
+        assert!(!client.encode(&response, &CallSummary::default(), None).is_empty());
+    }
 }
 
 #[test]

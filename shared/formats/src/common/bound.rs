@@ -59,8 +59,9 @@ pub(crate) fn reader(
     }
 }
 
-/// A count of tokens; none is 0.
-pub(crate) fn tokens(count: Option<u64>) -> u64 {
+/// A count of tokens of a provider, no higher than any that is real; none is 0.
+#[must_use]
+pub fn tokens(count: Option<u64>) -> u64 {
     count.unwrap_or(0).min(MOST_TOKENS)
 }
 

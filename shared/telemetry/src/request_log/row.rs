@@ -342,7 +342,7 @@ impl CallRow {
                 "output": tokens.output,
                 "reasoning": tokens.reasoning,
                 "output_audio": tokens.output_audio,
-                "total": tokens.all_input() + tokens.all_output(),
+                "total": tokens.total(),
                 "source": if self.is_estimated { "estimated" } else { "reported" },
             })
         });

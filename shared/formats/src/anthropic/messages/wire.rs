@@ -117,7 +117,7 @@ impl From<&Usage> for UsageJson {
             cache_creation_input_tokens: usage.cache_write,
             cache_read_input_tokens: usage.cached_input,
             inference_geo: None,
-            input_tokens: usage.input + usage.input_audio,
+            input_tokens: usage.input.saturating_add(usage.input_audio),
             output_tokens: usage.all_output(),
             output_tokens_details: Details { thinking_tokens: Some(usage.reasoning) },
             server_tool_use: None,
@@ -131,7 +131,7 @@ impl From<&Usage> for DeltaUsageJson {
         Self {
             cache_creation_input_tokens: usage.cache_write,
             cache_read_input_tokens: usage.cached_input,
-            input_tokens: usage.input + usage.input_audio,
+            input_tokens: usage.input.saturating_add(usage.input_audio),
             output_tokens: usage.all_output(),
             output_tokens_details: Details { thinking_tokens: Some(usage.reasoning) },
             server_tool_use: None,

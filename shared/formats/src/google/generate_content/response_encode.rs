@@ -88,11 +88,12 @@ fn is_zero(count: &u64) -> bool {
 
 impl From<&Usage> for UsageMetadata {
     fn from(usage: &Usage) -> Self {
-        let (prompt, candidates) = (usage.all_input(), usage.output + usage.output_audio);
+        let prompt = usage.all_input();
+        let candidates = usage.output.saturating_add(usage.output_audio);
         Self {
             prompt_token_count: prompt,
             candidates_token_count: candidates,
-            total_token_count: prompt + usage.all_output(),
+            total_token_count: usage.total(),
             cached_content_token_count: usage.cached_input,
             thoughts_token_count: usage.reasoning,
             prompt_tokens_details: modalities(prompt, usage.input_audio),

@@ -363,7 +363,7 @@ pub(crate) fn encode_usage(usage: &Usage) -> UsageJson {
     UsageJson {
         prompt_tokens,
         completion_tokens,
-        total_tokens: prompt_tokens + completion_tokens,
+        total_tokens: usage.total(),
         prompt_tokens_details: PromptJson {
             cached_tokens: usage.cached_input,
             cache_write_tokens: usage.cache_write,

@@ -388,7 +388,7 @@ impl From<&Usage> for Tokens {
             },
             output_tokens: usage.all_output(),
             output_tokens_details: Written { reasoning_tokens: usage.reasoning },
-            total_tokens: usage.all_input() + usage.all_output(),
+            total_tokens: usage.total(),
         }
     }
 }
