@@ -22,6 +22,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: u64) -> Option<Duration> {
     let millis = text("retry-after-ms").and_then(seconds).map(|it| it / 1000);
     let wait = millis
         .or_else(|| text("retry-after").and_then(|it| seconds(it).or_else(|| date(it, now))))
+        .or_else(|| limit_reset(headers, now))
         .or_else(|| earliest_reset(headers, now))?;
     Some(wait.min(MAX_RETRY_AFTER))
 }
@@ -34,13 +35,13 @@ pub(crate) fn until(at: u64, now: u64) -> Duration {
 /// The usage of a call by its headers, for responses that do not report it themselves.
 pub(crate) fn usage(headers: &HeaderMap) -> Option<Usage> {
     let count = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-    let input = count("x-amzn-bedrock-input-token-count")?;
-    let output = count("x-amzn-bedrock-output-token-count").unwrap_or(0);
+    let input = formats::bounded_tokens(Some(count("x-amzn-bedrock-input-token-count")?));
+    let output = formats::bounded_tokens(count("x-amzn-bedrock-output-token-count"));
     Some(Usage { input, output, ..Usage::default() })
 }
 
-/// How long until a limit is free again that a request which succeeded has used up, at `now` in
-/// milliseconds since 1970. Anthropic's headers have dates: `anthropic-ratelimit-requests-reset`.
+/// How long until the limits are free again that a request has used up, at `now` in milliseconds
+/// since 1970. Anthropic's headers have dates: `anthropic-ratelimit-requests-reset`.
 pub(crate) fn limit_reset(headers: &HeaderMap, now: u64) -> Option<Duration> {
     let used_up = headers.iter().filter(|(_, value)| matches!(value.as_bytes(), b"0" | b"0.0"));
     let resets = used_up.filter_map(|(name, _)| {
@@ -67,17 +68,13 @@ fn reset_in(text: &str, now: u64) -> Option<Duration> {
     })
 }
 
-/// The reset of a limit that is used up.
+/// The soonest reset of all, which has to do where no limit is known to be used up.
 fn earliest_reset(headers: &HeaderMap, now: u64) -> Option<Duration> {
     let resets = headers.iter().filter_map(|(name, value)| {
-        let kind = name.as_str().strip_prefix("x-ratelimit-reset")?;
-        let remaining = headers.get(format!("x-ratelimit-remaining{kind}"));
-        let wait = reset(value.to_str().ok()?.trim(), now).filter(|it| !it.is_zero())?;
-        let used_up = remaining.is_some_and(|it| matches!(it.as_bytes(), b"0" | b"0.0"));
-        // Limits that are used up come first; without such a hint the soonest of all has to do.
-        Some((!used_up, wait))
+        name.as_str().strip_prefix("x-ratelimit-reset")?;
+        reset(value.to_str().ok()?.trim(), now).filter(|it| !it.is_zero())
     });
-    resets.min().map(|(_, wait)| wait)
+    resets.min()
 }
 
 /// A duration, seconds left, or a time since 1970 in seconds or milliseconds: the size shows which.
@@ -155,6 +152,15 @@ mod tests {
             ("x-ratelimit-remaining-tokens", "0"),
         ];
         assert_eq!(waits(&headers), Some(360_000));
+        let anthropic = [
+            ("anthropic-ratelimit-tokens-remaining", "90"),
+            ("anthropic-ratelimit-tokens-reset", "2023-11-14T22:13:21Z"),
+            ("anthropic-ratelimit-requests-remaining", "0"),
+            ("anthropic-ratelimit-requests-reset", "2023-11-14T22:13:45Z"),
+        ];
+        assert_eq!(waits(&anthropic), Some(25_000));
+        // They stand on every response, and say nothing while something remains.
+        assert_eq!(waits(&anthropic[..2]), None);
     }
 
     #[test]
@@ -197,6 +203,8 @@ mod tests {
         assert_eq!(usage(&headers), Some(Usage { input: 42, ..Usage::default() }));
         headers.insert("x-amzn-bedrock-output-token-count", "7".parse().unwrap());
         assert_eq!(usage(&headers).map(|it| it.output), Some(7));
+        headers.insert("x-amzn-bedrock-input-token-count", u64::MAX.to_string().parse().unwrap());
+        assert!(usage(&headers).unwrap().all_input() < u64::from(u32::MAX) * 1_000);
     }
 
     #[test]
