@@ -142,8 +142,12 @@ async fn decode_stream(
         return Ok(stream);
     }
 
-    let decoder = format.stream_decoder(context.options(context.mode));
+    if is_page(&first) {
+        let message = "returned a page where a stream of events was requested";
+        return Err(Error::new(ErrorKind::Upstream, message));
+    }
 
+    let decoder = format.stream_decoder(context.options(context.mode));
     let decoder = context.tool_names.restored(decoder);
     let decoder = formats::with_model_name(decoder, context.model);
     let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
@@ -210,6 +214,11 @@ fn is_events(body: &[u8]) -> bool {
     [&b"data:"[..], b"event:", b"id:", b"retry:", b":"].iter().any(|it| start.starts_with(it))
 }
 
+/// Whether a body is HTML or XML, such as the page of a proxy: no format begins like it.
+fn is_page(body: &[u8]) -> bool {
+    first_visible(body) == Some(&b'<')
+}
+
 fn first_visible(body: &[u8]) -> Option<&u8> {
     body.iter().find(|byte| !byte.is_ascii_whitespace())
 }
@@ -252,19 +261,15 @@ pub(crate) fn broken_body(error: reqwest::Error) -> Error {
     Error::new(kind, message).caused_by(error.without_url())
 }
 
-/// Whether bytes are not what their compression makes of them. Connections fail otherwise.
+/// Whether bytes are not what their compression makes of them.
 fn is_about_compression(error: &reqwest::Error) -> bool {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let bad_bytes = cause.downcast_ref::<io::Error>().is_some_and(|it| {
-            matches!(it.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
-        });
-        if bad_bytes {
-            return true;
-        }
-        source = cause.source();
-    }
-    false
+    let causes = || std::iter::successors(error.source(), |it| (**it).source());
+    // What fails in the connection, broken chunks among it, has come through hyper.
+    let is_of_connection = causes().any(|it| it.is::<hyper::Error>());
+    let is_of_bytes = causes().filter_map(|it| it.downcast_ref::<io::Error>());
+    // The compressed bytes may only be too few.
+    let mut is_of_bytes = is_of_bytes.map(|it| it.kind() != io::ErrorKind::UnexpectedEof);
+    !is_of_connection && is_of_bytes.any(|it| it)
 }
 
 /// Checks what no decoder can, which does not know the request: that there is a vector for each
@@ -303,7 +308,7 @@ fn check_compaction(response: &GatewayResponse) -> Result<()> {
     if is_there {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Upstream, "returnedout a compaction or a summary"))
+    Err(Error::new(ErrorKind::Upstream, "returned neither a compaction nor a summary"))
 }
 
 /// Decodes a failure's status, headers and body.
@@ -338,6 +343,7 @@ pub(crate) fn request_id(headers: &HeaderMap, secrets: &[Secret]) -> Option<Stri
 mod tests {
     use canonical::EmbeddingResponse;
     use formats::{Inbound, openai::embeddings::OpenAiEmbeddings};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -374,6 +380,7 @@ mod tests {
         }
         for other in ["", "<html>", "\0\0\0\x51"] {
             assert!(!is_json(other.as_bytes()) && !is_events(other.as_bytes()), "{other}");
+            assert_eq!(is_page(other.as_bytes()), other == "<html>", "{other}");
         }
     }
 
@@ -386,5 +393,40 @@ mod tests {
         assert_eq!(request_id(&headers, &[Secret::new("hunter2-the-key")]), None);
         let id = request_id(&headers, &[Secret::new("another-key")]);
         assert_eq!(id.as_deref(), Some("req_hunter2-the-key"));
+    }
+
+    /// The failure of a body, by the bytes that a server sends.
+    async fn failure(response: Vec<u8>) -> Error {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            assert_ne!(socket.read(&mut [0; 4096]).await.unwrap(), 0);
+            socket.write_all(&response).await.unwrap();
+            socket.shutdown().await.unwrap();
+        });
+        let tls = crate::tls::client_config(None, &[]).unwrap();
+        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
+        let client = client.build().unwrap();
+        let body = reqwest::Body::from(client.get(url).send().await.unwrap());
+        read_whole(&[], body, &MemoryBudget::default()).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn broken_compression_is_told_from_a_broken_connection() {
+        let head = "HTTP/1.1 200 OK\r\n";
+        let chunks = format!("{head}transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\nzz\r\n");
+        assert_eq!(failure(chunks.into()).await.kind, ErrorKind::Network);
+        let short = format!("{head}content-length: 9\r\n\r\n{{}}");
+        assert_eq!(failure(short.into()).await.kind, ErrorKind::Network);
+        // A lawful header of gzip, and blocks of a kind that there is not.
+        let mut corrupt = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+        corrupt.extend([0xff; 40]);
+        for body in [corrupt, b"{\"a\":1}, which is no gzip".to_vec()] {
+            let length = body.len();
+            let head = format!("{head}content-encoding: gzip\r\ncontent-length: {length}\r\n\r\n");
+            let error = failure([head.into_bytes(), body].concat()).await;
+            assert!(error.message().contains("`Content-Encoding`"), "{error:?}");
+        }
     }
 }
