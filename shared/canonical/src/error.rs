@@ -221,6 +221,8 @@ pub struct ErrorDetails {
     pub origin: Origin,
     /// The provider's own status, when there is one.
     pub provider_status: Option<u16>,
+    /// Whether the provider says that it is overloaded, by a status of its own or by its word for it.
+    pub is_overloaded: bool,
     /// The field of the request that is wrong.
     pub param: Option<String>,
     /// The change to the request with which the same target may accept it.
@@ -264,6 +266,7 @@ impl Error {
             kind,
             origin: Origin::Gateway,
             provider_status: None,
+            is_overloaded: false,
             param: None,
             remedy: None,
             retry_after: None,

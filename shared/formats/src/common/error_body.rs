@@ -17,6 +17,10 @@ use crate::{
 
 /// How many providers may quote each other.
 const MAX_QUOTES: usize = 3;
+/// Anthropic's code for an overload.
+const OVERLOADED: &str = "overloaded_error";
+/// Anthropic's own status for it (platform.claude.com, *Errors*); it is not in RFC 9110.
+const OVERLOADED_STATUS: u16 = 529;
 /// Members that hold a provider's code, most telling first; AWS writes `__type`.
 const CODES: &[&str] = &["code", "type", "__type", "status"];
 
@@ -110,8 +114,7 @@ fn status_of_code(code: &str) -> Option<u16> {
         // OpenAI Responses has many codes for images that cannot be processed.
         _ if code.contains("image") => 400,
         "timeout_error" => 504,
-        // Anthropic's own status for it (platform.claude.com, *Errors*); it is not in RFC 9110.
-        "overloaded_error" => 529,
+        OVERLOADED => OVERLOADED_STATUS,
         _ => return None,
     })
 }
@@ -124,6 +127,8 @@ fn diagnosed(status: u16, report: Report) -> Error {
 
     let mut error = Error::new(kind, redact::redact(&message));
     error.provider_status = Some(status);
+    error.is_overloaded =
+        status == OVERLOADED_STATUS || report.codes.iter().any(|it| it == OVERLOADED);
     error.param = report.param.map(|it| redact::redact(&it));
     error.remedy = remedy;
     error.retry_after = report.retry_after;

@@ -81,7 +81,7 @@ fn type_of(error: &Error) -> &'static str {
         ErrorKind::RateLimited => "rate_limit_error",
         ErrorKind::Timeout => "timeout_error",
         ErrorKind::Unavailable => "overloaded_error",
-        ErrorKind::Upstream if error.provider_status == Some(529) => "overloaded_error",
+        ErrorKind::Upstream if error.is_overloaded => "overloaded_error",
         ErrorKind::Network
         | ErrorKind::Upstream
         | ErrorKind::ProviderAccess
@@ -92,6 +92,22 @@ fn type_of(error: &Error) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error_body;
+
+    #[test]
+    fn an_overload_keeps_its_name_wherever_it_is_reported() {
+        let overload =
+            br#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+        let busy = br#"{"error":{"type":"server_error","message":"Busy"}}"#;
+        for (error, name) in [
+            (error_body::from_provider(529, None, b""), "overloaded_error"),
+            (error_body::from_provider(500, None, overload), "overloaded_error"),
+            (error_body::from_event(overload), "overloaded_error"),
+            (error_body::from_event(busy), "api_error"),
+        ] {
+            assert_eq!(type_of(&error), name, "{error:?}");
+        }
+    }
 
     #[test]
     fn a_failure_has_anthropics_shape() {
