@@ -343,6 +343,12 @@ impl Error {
             (kind, _) => kind.status(),
         }
     }
+
+    /// The word that the client reads in `error.code`: that of the kind, or of the provider's status.
+    pub fn code(&self) -> &'static str {
+        let kind = if self.status() == 413 { ErrorKind::TooLarge } else { self.kind };
+        kind.code()
+    }
 }
 
 impl fmt::Display for Error {
@@ -382,6 +388,14 @@ mod tests {
         assert_eq!(error.status(), 422);
         error.kind = ErrorKind::ProviderAccess;
         assert_eq!(error.status(), 502);
+    }
+
+    #[test]
+    fn the_code_fits_the_status_that_the_client_gets() {
+        let mut error = Error::new(ErrorKind::InvalidRequest, "too much");
+        assert_eq!(error.code(), "invalid_request");
+        error.provider_status = Some(413);
+        assert_eq!((error.status(), error.code()), (413, "request_too_large"));
     }
 
     #[test]

@@ -54,7 +54,7 @@ struct Attempts<'a> {
 
 /// A failure as Google's clients expect to read it.
 pub(super) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
-    let reason = error.kind.code().to_ascii_uppercase();
+    let reason = error.code().to_ascii_uppercase();
     let metadata = error.limit.as_ref().map(Into::into);
     let info = Detail::Info { reason, domain: "lockgate", metadata };
     let mut details = vec![info, Detail::Request { request_id }];

@@ -44,7 +44,7 @@ impl<'a> From<&'a LimitDetails> for LimitJson<'a> {
 
 /// A failure as OpenAI's clients expect to read it.
 pub(crate) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
-    let own = (type_of(error.kind), Some(Code::Word(error.kind.code())));
+    let own = (type_of(error.kind), Some(Code::Word(error.code())));
     let (kind, code) = error.words.map_or(own, |whose| error_words::words(whose, error, own));
     let body = Body {
         error: Fields {

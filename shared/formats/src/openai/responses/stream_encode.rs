@@ -456,7 +456,7 @@ impl StreamEncoder for EventEncoder {
         let body = chat::error::to_client(error, request_id);
         if let Ok(Body { error: object }) = serde_json::from_slice(&body) {
             // The members beside are the documented ones; the object is what SDKs raise on.
-            let (code, param) = (error.kind.code(), error.param.as_deref());
+            let (code, param) = (error.code(), error.param.as_deref());
             let event = ErrorJson { code, message: &message, param, error: object };
             self.stream.send("error", event, out);
         }
