@@ -15,8 +15,9 @@ pub(super) fn name(field: &Field) -> Cow<'static, str> {
         Field::Tools => "tools[].functionDeclarations",
         Field::ToolChoice => "toolConfig.functionCallingConfig",
         Field::ResponseFormat => "generationConfig.responseMimeType",
-        Field::ResponseSchema => "generationConfig.responseJsonSchema",
-        Field::ResponseName => "generationConfig.responseJsonSchema.title",
+        // Google holds every response to its schema, so that strictness has no member of its own.
+        Field::ResponseSchema | Field::ResponseStrict => "generationConfig.responseSchema",
+        Field::ResponseName => "generationConfig.responseSchema.title",
         Field::Temperature => "generationConfig.temperature",
         Field::TopP => "generationConfig.topP",
         Field::TopK => "generationConfig.topK",
@@ -32,4 +33,14 @@ pub(super) fn name(field: &Field) -> Cow<'static, str> {
         Field::ServiceTier => "serviceTier",
         _ => return field.openai_chat_name(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strictness_of_a_response_is_its_schema() {
+        assert_eq!(name(&Field::ResponseStrict), "generationConfig.responseSchema");
+    }
 }
