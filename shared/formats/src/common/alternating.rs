@@ -13,9 +13,9 @@ pub(crate) enum Side {
     Assistant,
 }
 
-/// The failure of a conversation without messages.
+/// The failure of a conversation without messages that have any content.
 pub(crate) fn no_message() -> Error {
-    let message = "needs at least one message besides the system prompt";
+    let message = "needs at least one message with content besides the system prompt";
     Error::new(ErrorKind::Unsupported, message)
 }
 

@@ -14,8 +14,8 @@ use serde_json::{json, value::RawValue};
 use self::messages::MessageJson;
 use super::{effort, reasoning::ReasoningReplay, system_messages};
 use crate::{
-    EncodeOptions, EncodedRequest, StreamUsage, json, object_schema::with_properties,
-    strict_schema::strict_or_named,
+    EncodeOptions, EncodedRequest, StreamUsage, alternating::no_message, json,
+    object_schema::with_properties, strict_schema::strict_or_named,
 };
 
 #[derive(Serialize)]
@@ -147,6 +147,9 @@ pub(super) fn encode(
     let newer = refused != target.compatibility.max_tokens_name.is_newer();
 
     let mut messages = messages::encode(messages, ReasoningReplay::of(target), &mut dropped)?;
+    if messages.is_empty() {
+        return Err(no_message());
+    }
     if target.facts.family == ModelFamily::Mistral {
         messages = messages::for_mistral(messages);
     }

@@ -94,6 +94,9 @@ pub(super) fn check_input(raw: &RawObject) -> Result<()> {
     let wanted = "a text or a list of items";
     let input: Option<&RawValue> = json::read(raw, "input", wanted)?;
     match input.map(|it| it.get().as_bytes().first()) {
+        Some(Some(b'[')) if json::list(raw, "input", wanted)? == Some(false) => {
+            Err(Error::invalid("input", "`input` is empty; at least one item is needed."))
+        }
         Some(Some(b'"' | b'[')) => Ok(()),
         Some(_) => Err(Error::invalid("input", format!("`input` must be {wanted}."))),
         None => Err(Error::invalid("input", format!("`input` is missing; it must be {wanted}."))),
@@ -117,4 +120,36 @@ pub(super) fn check_memory(raw: &RawObject) -> Result<()> {
     // Nothing is stored, whatever this says, but it has to be a boolean.
     json::read::<bool>(raw, "store", "true or false")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::ErrorKind;
+
+    use super::*;
+    use crate::{EncodeOptions, OutboundConversation, openai::chat::OpenAiChat};
+
+    fn decode(input: &str) -> Result<GatewayRequest> {
+        OpenAiResponses.decode(format!(r#"{{"model":"m","input":{input}}}"#).into())
+    }
+
+    #[test]
+    fn an_input_without_items_is_refused() {
+        for input in ["[]", "[ ]"] {
+            let error = decode(input).unwrap_err();
+            assert_eq!(error.param.as_deref(), Some("input"));
+            assert!(error.message().contains("`input` is empty"), "{error}");
+        }
+        assert!(decode(r#"[{"role":"user","content":"Hi"}]"#).is_ok() && decode(r#""""#).is_ok());
+    }
+
+    #[test]
+    fn an_input_that_no_chat_can_hold_is_never_sent_without_messages() {
+        let request = decode(r#"[{"type":"web_search_call","id":"ws_1"}]"#).unwrap();
+        let conversation = request.canonical().unwrap().conversation().unwrap();
+        let options = EncodeOptions::default();
+        let encoded = OutboundConversation::encode(&OpenAiChat, conversation, &options);
+        let error = encoded.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unsupported);
+    }
 }
