@@ -5,11 +5,14 @@
 
 use std::borrow::Cow;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use canonical::{Error, ErrorKind, Result, StreamEvent};
 
 /// How large one frame may grow before it counts as malformed.
 const MAX_FRAME: usize = 16 * 1024 * 1024;
+
+/// A byte order mark in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Cuts bytes into frames.
 #[derive(Debug, Default)]
@@ -19,6 +22,8 @@ pub(crate) struct Framer {
     seen: usize,
     /// Whether the line that `seen` stands in has no character yet.
     at_line_start: bool,
+    /// Whether a frame was given.
+    has_begun: bool,
 }
 
 impl Framer {
@@ -50,6 +55,8 @@ impl Framer {
             let blank = self.at_line_start && found == 0;
             let next = match (self.pending[end], self.pending.get(end + 1)) {
                 (b'\r', Some(b'\n')) => end + 2,
+                // A lone `\r` ended the line before, and the last one of a stream has no neighbour.
+                (b'\r', None) if blank && self.pending[..end].ends_with(b"\r") => end + 1,
                 // Whether this is `\r` or `\r\n` shows with the next byte. `seen` stays before it,
                 // so that it is looked at again with its neighbour.
                 (b'\r', None) => {
@@ -63,7 +70,13 @@ impl Framer {
             self.seen = next;
             if blank {
                 self.seen = 0;
-                return Some(self.pending.split_to(next).freeze());
+                let mut frame = self.pending.split_to(next).freeze();
+                // The specification allows a byte order mark at the start of a stream.
+                let begins = !std::mem::replace(&mut self.has_begun, true);
+                if begins && frame.starts_with(BYTE_ORDER_MARK) {
+                    frame.advance(BYTE_ORDER_MARK.len());
+                }
+                return Some(frame);
             }
         }
     }
@@ -156,9 +169,7 @@ pub(crate) fn event_alone(frame: &Bytes) -> Option<Bytes> {
 }
 
 fn lines(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
-    // The specification allows a byte order mark at the start of a stream. The framer knows no
-    // start, so it is looked for in every frame.
-    let mut rest = frame.strip_prefix(b"\xef\xbb\xbf").unwrap_or(frame);
+    let mut rest = frame;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
@@ -217,6 +228,10 @@ mod tests {
     #[test]
     fn lone_carriage_returns_end_lines_too() {
         assert_eq!(frames(&[b"data: a\r\rdata: b\r\r", b"x"]).len(), 2);
+        let stream = b"data: a\r\rdata: b\r\r".as_slice();
+        assert_eq!(frames(&[stream]).len(), 2);
+        let single: Vec<&[u8]> = stream.chunks(1).collect();
+        assert_eq!(frames(&single), frames(&[stream]));
     }
 
     #[test]
@@ -240,6 +255,8 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_is_skipped() {
-        assert_eq!(fields(b"\xef\xbb\xbfdata: x\n\n").1.unwrap(), b"x".as_slice());
+        let stream = b"\xef\xbb\xbfdata: x\n\ndata: y\n\n";
+        assert_eq!(frames(&[stream]).concat(), b"data: x\n\ndata: y\n\n");
+        assert_eq!(frames(&[&stream[..2], &stream[2..]]), frames(&[stream]));
     }
 }
