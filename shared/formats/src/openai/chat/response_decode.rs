@@ -59,6 +59,9 @@ pub(super) struct DecodedCall<'a> {
     kind: Option<&'a RawValue>,
     #[serde(borrow)]
     function: Option<&'a RawValue>,
+    /// What stands in place of the function where the tool takes any text.
+    #[serde(borrow)]
+    custom: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -68,6 +71,9 @@ struct DecodedFunction<'a> {
     name: Option<&'a RawValue>,
     #[serde(borrow)]
     arguments: Option<&'a RawValue>,
+    /// The text for a custom tool.
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
 }
 
 impl DecodedCall<'_> {
@@ -89,7 +95,7 @@ impl DecodedCall<'_> {
 
     /// The arguments as text. Some providers write the object in place of its text.
     pub(super) fn arguments(&self) -> String {
-        match self.function().arguments.map(RawValue::get) {
+        match self.written_arguments().map(RawValue::get) {
             None | Some("null") => String::new(),
             Some(json) if json.starts_with('"') => string(json),
             Some(object) => surrogates::replace_lone(object).into_owned(),
@@ -122,7 +128,12 @@ impl DecodedCall<'_> {
             it.get().starts_with('"')
                 && matches!(surrogates::replace_lone(it.get()), Cow::Borrowed(_))
         };
-        self.function().arguments.is_none_or(is_text)
+        self.written_arguments().is_none_or(is_text)
+    }
+
+    /// Whether the tool takes any text in place of arguments.
+    pub(super) fn is_custom(&self) -> bool {
+        self.function.is_none() && self.custom.is_some()
     }
 
     /// The function with its arguments as text.
@@ -132,7 +143,12 @@ impl DecodedCall<'_> {
     }
 
     fn function(&self) -> DecodedFunction<'_> {
-        lenient(self.function)
+        lenient(self.function.or(self.custom))
+    }
+
+    fn written_arguments(&self) -> Option<&RawValue> {
+        let function = self.function();
+        if self.is_custom() { function.input } else { function.arguments }
     }
 }
 

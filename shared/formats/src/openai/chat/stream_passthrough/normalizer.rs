@@ -212,7 +212,7 @@ impl ChoiceNormalizer {
                 return Ok(NormalizedCall::Same);
             }
             let name = delta.name.filter(|_| !repeats_name);
-            return continued(json, number, name.as_deref(), &delta.arguments);
+            return continued(json, number, tool(&written, name.as_deref(), &delta.arguments));
         }
         if call.name.is_empty() {
             call.waiting.push_str(&delta.arguments);
@@ -230,18 +230,23 @@ impl ChoiceNormalizer {
             return Ok(NormalizedCall::Same);
         }
         let id = if id.is_empty() { response_decode::call_id(response_id, number) } else { id };
-        begun(json, number, &id, &function(Some(&name), &arguments))
+        begun(json, number, &id, tool(&written, Some(&name), &arguments))
     }
 }
 
 /// The first delta of a call.
-fn begun(json: &RawValue, number: usize, id: &str, function: &str) -> Result<NormalizedCall> {
+fn begun(
+    json: &RawValue,
+    number: usize,
+    id: &str,
+    (kind, tool): (&'static str, String),
+) -> Result<NormalizedCall> {
     edited(json.get(), |edits| {
         edits.set("index", number.to_string());
         edits.set("id", json::quoted(id));
         // SDKs choose the class of a call by it, and imitators leave it out.
-        edits.set("type", "\"function\"");
-        edits.set("function", function.to_owned());
+        edits.set("type", json::quoted(kind));
+        edits.set(kind, tool);
     })
     .map(NormalizedCall::Changed)
 }
@@ -250,15 +255,23 @@ fn begun(json: &RawValue, number: usize, id: &str, function: &str) -> Result<Nor
 fn continued(
     json: &RawValue,
     number: usize,
-    name: Option<&str>,
-    arguments: &str,
+    (kind, tool): (&'static str, String),
 ) -> Result<NormalizedCall> {
     edited(json.get(), |edits| {
         edits.set("index", number.to_string());
         edits.remove("id");
-        edits.set("function", function(name, arguments));
+        edits.set(kind, tool);
     })
     .map(NormalizedCall::Changed)
+}
+
+/// What a delta says of its tool, under the name of the tool's kind.
+fn tool(call: &DecodedCall<'_>, name: Option<&str>, arguments: &str) -> (&'static str, String) {
+    if !call.is_custom() {
+        return ("function", function(name, arguments));
+    }
+    let name = name.map(|it| format!(r#""name":{},"#, json::quoted(it))).unwrap_or_default();
+    ("custom", format!(r#"{{{name}"input":{}}}"#, json::quoted(arguments)))
 }
 
 fn function(name: Option<&str>, arguments: &str) -> String {
@@ -308,6 +321,28 @@ mod tests {
             r#"{"content":"\ud83d\ude00"}"#.to_owned(),
         ];
         assert_eq!(normalized(&deltas.each_ref().map(String::as_str)), deltas);
+    }
+
+    #[test]
+    fn calls_of_custom_tools_are_calls() {
+        let deltas = [
+            call(r#"{"index":0,"id":"a","type":"custom","custom":{"name":"f","input":""}}"#),
+            call(r#"{"index":0,"custom":{"input":"any {text"}}"#),
+            call(
+                r#"{"index":1,"id":"b","type":"function","function":{"name":"g","arguments":""}}"#,
+            ),
+        ];
+        let mut normalizer = ChunkNormalizer::default();
+        for delta in &deltas {
+            let chunk = format!(r#"{{"id":"c","choices":[{{"index":0,"delta":{delta}}}]}}"#);
+            assert_eq!(normalize(&mut normalizer, &chunk), None, "{delta}");
+        }
+        assert!(normalizer.finish().is_ok());
+        let odd = call(r#"{"id":"","custom":{"name":"f","input":"x"}}"#);
+        let right = call(
+            r#"{"id":"call_c_0","custom":{"name":"f","input":"x"},"index":0,"type":"custom"}"#,
+        );
+        assert_eq!(normalized(&[&odd]), [right]);
     }
 
     #[test]
