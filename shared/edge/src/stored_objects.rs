@@ -1,12 +1,14 @@
 //! `/v1/files` and `/v1/batches`: what one provider keeps for its account, passed through.
 //!
 //! A batch's file names its models, which nobody here reads, and the account's files are
-//! everybody's who shares its key: so a key that may not use every model may use neither.
+//! everybody's who shares its key: so a key that may not use every model may use neither. What a
+//! batch costs is known to its provider alone: so a key whose use is bounded may make none.
 
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, Origin, Result};
 use gateway::{RelayPayload, RelayRequest};
 use http::{Method, Response, StatusCode, header};
+use tenants::policy;
 
 use crate::{
     body::{Body, GuardedBody, boxed},
@@ -19,6 +21,9 @@ use crate::{
 /// The collection of files.
 const FILES: &str = "files";
 
+/// The collection of batches.
+const BATCHES: &str = "batches";
+
 /// Responds to a request for files.
 pub(crate) fn files(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(respond(exchange, FILES))
@@ -26,7 +31,7 @@ pub(crate) fn files(exchange: &mut Exchange) -> HandlerFuture<'_> {
 
 /// Responds to a request for batches.
 pub(crate) fn batches(exchange: &mut Exchange) -> HandlerFuture<'_> {
-    Box::pin(respond(exchange, "batches"))
+    Box::pin(respond(exchange, BATCHES))
 }
 
 async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Response<Body>> {
@@ -34,6 +39,9 @@ async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Re
     if tenant.settings.models.allowed.is_some() {
         let message = format!("This key may not use `{collection}`: it may not use every model.");
         return Err(Error::new(ErrorKind::Forbidden, message).from_origin(Origin::Policy));
+    }
+    if makes_batch(exchange, collection) {
+        policy::authorize_batch(&tenant)?;
     }
     let only_provider = request::only_provider(exchange.request.headers())?;
 
@@ -94,6 +102,12 @@ const BROKEN: &[u8] =
 
 fn relayed_method(method: &Method) -> Method {
     if *method == Method::HEAD { Method::GET } else { method.clone() }
+}
+
+/// Whether a request makes a batch. All that may be posted to one that exists is to cancel it.
+fn makes_batch(exchange: &Exchange, collection: &str) -> bool {
+    let cancels = exchange.id.as_deref().is_some_and(|id| id.ends_with("/cancel"));
+    collection == BATCHES && exchange.request.method() == Method::POST && !cancels
 }
 
 /// The body of a request; none for a file, which passes as it comes: nothing is asked of it here, and no

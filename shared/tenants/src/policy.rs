@@ -2,7 +2,7 @@
 
 use canonical::{Error, ErrorKind, Origin, Result, Task};
 
-use crate::tenant::{RequestSettings, SystemPromptMode, Tenant};
+use crate::tenant::{RequestSettings, SystemPromptMode, Tenant, TenantSettings};
 
 /// Whether a tenant may use a model or route, by the name that the client uses.
 pub fn is_model_allowed(tenant: &Tenant, model: &str) -> bool {
@@ -74,6 +74,23 @@ pub fn authorize_task(tenant: &Tenant, task: Task) -> Result<()> {
     Err(Error::new(ErrorKind::Forbidden, message).from_origin(Origin::Policy))
 }
 
+/// Refuses a batch of a tenant whose settings bound what a request may use or say: nobody here reads
+/// the requests of a batch, nor learns what they used.
+pub fn authorize_batch(tenant: &Tenant) -> Result<()> {
+    let TenantSettings { limits, budget, requests, .. } = &tenant.settings;
+    let bounds = [
+        ("budget_usd", budget.amount.is_some()),
+        ("daily_input_tokens", limits.daily_input_tokens.is_some()),
+        ("daily_output_tokens", limits.daily_output_tokens.is_some()),
+        ("max_input_tokens", requests.max_input_tokens.is_some()),
+        ("max_output_tokens", requests.max_output_tokens.is_some()),
+        ("system_prompt", requests.system_prompt.is_some()),
+    ];
+    let Some((field, _)) = bounds.into_iter().find(|(_, is_set)| *is_set) else { return Ok(()) };
+    let message = format!("This key may not make batches: they would pass by its `{field}`.");
+    Err(Error::new(ErrorKind::Forbidden, message).from_origin(Origin::Policy))
+}
+
 /// The most output tokens to ask the provider for: the least of what the client asked for and the
 /// tenant's `max_output_tokens`. Absent where neither says.
 pub fn effective_max_output(tenant: &Tenant, requested: Option<u64>) -> Option<u64> {
@@ -128,8 +145,9 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use canonical::MicroDollars;
+
     use super::*;
-    use crate::tenant::TenantSettings;
 
     fn tenant(change: impl FnOnce(&mut TenantSettings)) -> Tenant {
         let mut settings = TenantSettings::named("t");
@@ -209,6 +227,26 @@ mod tests {
         assert_eq!(effective_max_output(&tenant, Some(20)), Some(20));
         assert_eq!(effective_max_output(&tenant, None), Some(50));
         assert_eq!(effective_max_output(&Tenant::unlimited(), None), None);
+    }
+
+    #[test]
+    fn a_tenant_whose_use_is_bounded_makes_no_batches() {
+        type Change = fn(&mut TenantSettings);
+        let bounds: [(&str, Change); 6] = [
+            ("budget_usd", |it| it.budget.amount = Some(MicroDollars(0))),
+            ("daily_input_tokens", |it| it.limits.daily_input_tokens = Some(1)),
+            ("daily_output_tokens", |it| it.limits.daily_output_tokens = Some(1)),
+            ("max_input_tokens", |it| it.requests.max_input_tokens = Some(1)),
+            ("max_output_tokens", |it| it.requests.max_output_tokens = Some(1)),
+            ("system_prompt", |it| it.requests.system_prompt = Some("Be kind.".to_owned())),
+        ];
+        for (field, change) in bounds {
+            let error = authorize_batch(&tenant(change)).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Forbidden);
+            assert!(error.message().contains(field), "{}", error.message());
+        }
+        let requests_only = tenant(|it| it.limits.requests_per_day = Some(1));
+        assert!(authorize_batch(&requests_only).is_ok());
     }
 
     #[test]

@@ -149,6 +149,37 @@ async fn a_key_that_may_not_use_every_model_may_use_neither() {
 }
 
 #[tokio::test]
+async fn a_key_whose_use_is_bounded_may_read_and_cancel_batches_but_make_none() {
+    let fake = FakeProvider::start().await;
+    fake.respond_with([ScriptedResponse::json(200, &json!({"id": "x"}))]);
+    for field in [
+        "budget_usd: 0",
+        "daily_input_tokens: 1",
+        "daily_output_tokens: 1",
+        "max_input_tokens: 1",
+        "max_output_tokens: 1",
+        "system_prompt: Be kind.",
+    ] {
+        let tenant =
+            format!("tenants: [{{ name: t, api_key: tenant-key-of-some-length, {field} }}]");
+        let gateway = gateway_for(&fake, &tenant).await;
+        let key = [("x-api-key", "tenant-key-of-some-length")];
+        for path in ["/v1/batches", "/openai/v1/batches", "/v1/batches/x"] {
+            let response = send(&gateway, "POST", path, &key, "{}").await;
+            let (status, error) = error_of(response).await;
+            assert_eq!((status, &error["code"]), (403, &json!("forbidden")), "{field}");
+            let name = field.split(':').next().unwrap();
+            assert!(error["message"].as_str().unwrap().contains(name), "{error}");
+        }
+        assert!(fake.requests().is_empty(), "{field}");
+        for (method, path) in [("GET", "/v1/batches"), ("POST", "/v1/batches/x/cancel")] {
+            assert_eq!(send(&gateway, method, path, &key, "").await.status, 200, "{field}");
+        }
+        fake.forget();
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_has_openais_shape() {
     let fake = FakeProvider::start().await;
     let gateway = gateway_for(&fake, "").await;
