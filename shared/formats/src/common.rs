@@ -22,6 +22,7 @@ pub(crate) mod param_names;
 pub(crate) mod quota;
 pub(crate) mod redact;
 pub(crate) mod request_policy;
+pub(crate) mod requested_output;
 pub(crate) mod retry_hint;
 pub(crate) mod signature_tags;
 pub(crate) mod split_surrogates;

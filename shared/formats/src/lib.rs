@@ -28,6 +28,7 @@ pub use common::finish_reason::missing as missing_finish_reason;
 pub use common::model_name::with_model_name;
 pub use common::redact::{redact, without_secrets};
 pub use common::request_policy::{RequestPolicy, SystemPromptPolicy};
+pub use common::requested_output::{OutputMembers, RequestedOutput};
 pub use common::retry_hint::{date, duration, hint};
 pub use common::tool_names::ToolNames;
 pub use inbound::{

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, Inbound, Outbound,
-    OutboundText, RawObject, StreamDecoder, StreamEncoder, error_body, json,
+    OutboundText, OutputMembers, RawObject, StreamDecoder, StreamEncoder, error_body, json,
     multipart::Form,
     openai::{chat, responses},
 };
@@ -67,7 +67,8 @@ pub const RERANK: Opaque =
 
 const fn named(name: &'static str) -> Format {
     let apply_policy = crate::common::request_policy::unchanged;
-    Format { name, decode: only_passed_through, apply_policy, passthrough, word }
+    let output = OutputMembers::NONE;
+    Format { name, decode: only_passed_through, apply_policy, output, passthrough, word }
 }
 
 fn word(field: &Field) -> std::borrow::Cow<'static, str> {

@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt, ops::Range, sync::OnceLock};
 use bytes::Bytes;
 use canonical::{CanonicalRequest, Field, Result, Task};
 
-use crate::{EncodeOptions, EncodedRequest, RequestPolicy, json};
+use crate::{EncodeOptions, EncodedRequest, OutputMembers, RequestPolicy, RequestedOutput, json};
 
 /// A wire format, as far as a request in the format needs it later.
 pub struct Format {
@@ -18,6 +18,8 @@ pub struct Format {
     pub decode: fn(&RawObject) -> Result<CanonicalRequest>,
     /// The body under a policy of the gateway.
     pub apply_policy: fn(&RawObject, &RequestPolicy<'_>) -> Result<Bytes>,
+    /// Where a request says how much output it asks for.
+    pub output: OutputMembers,
     /// Passes a request on to a provider of the same format, with only what must change changed.
     pub passthrough: Passthrough,
     /// The format's own name for a field.
@@ -117,6 +119,16 @@ impl GatewayRequest {
         // The decoded request is the one before the policy.
         self.decoded = OnceLock::new();
         Ok(())
+    }
+
+    /// How much output the request asks for, whether or not it can be decoded.
+    pub fn requested_output(&self) -> RequestedOutput {
+        self.format.output.read(&self.raw)
+    }
+
+    /// Whether a policy can limit the output of the request.
+    pub fn takes_output_limit(&self) -> bool {
+        !self.format.output.limits.is_empty()
     }
 
     /// The decoded request. It is decoded once, and only for a provider of another format.

@@ -8,8 +8,8 @@ use formats::{RequestPolicy, SystemPromptPolicy};
 use routing::RoutePlan;
 use telemetry::CacheOutcome;
 use tenants::{
-    Admission, AdmissionRequest, Decision, Demand, Quota, ReservationId, Tenant, Unavailable,
-    Unpriced,
+    Admission, AdmissionRequest, Decision, Demand, Limits, Quota, ReservationId, Tenant,
+    Unavailable, Unpriced,
     policy::{self, SystemPrompt},
 };
 
@@ -17,7 +17,7 @@ use crate::{
     Call, Clock, Gateway,
     cache::{self, CacheHit, CachePlace},
     demand::{CallDemand, demand, input_tokens},
-    hold::CallHold,
+    hold::{CallHold, exceeded},
     idempotency::{Claim, Claimed},
     keeping::give_up,
     plan::resolve,
@@ -191,6 +191,10 @@ impl Gateway {
             .reservation
             .map(|reservation| CallHold::new(reservation, limits, granted, settlements.clone()));
         let Some(capped) = admission.capped_output else { return Ok(()) };
+        // Such as a compaction, which would be as long as it likes.
+        if !running.call.request.takes_output_limit() {
+            return Err(cannot_be_capped(&running.call.tenant.settings.limits()));
+        }
         let policy = RequestPolicy { max_output: Some(capped), ..RequestPolicy::default() };
         change_request(&mut running.call, &policy)
     }
@@ -269,6 +273,12 @@ fn check_input(tenant: &Tenant, request: &formats::GatewayRequest) -> Result<()>
         return Ok(());
     }
     policy::authorize_input(tenant, input_tokens(request))
+}
+
+/// The refusal of a call that would have to be shorter than its request can ask for.
+fn cannot_be_capped(limits: &Limits) -> Error {
+    let message = "What is left allows a shorter response only, and this request takes no limit of its output";
+    exceeded(limits, message)
 }
 
 pub(crate) fn no_randomness() -> Error {

@@ -1,7 +1,7 @@
 //! The demand of a call: the most that it may use, for the ledger to hold.
 
 use canonical::CanonicalRequest;
-use formats::GatewayRequest;
+use formats::{GatewayRequest, RequestedOutput};
 use routing::RoutePlan;
 use tenants::{Demand, InputSize, Limits, Unpriced, WorstPrice, max_output_tokens};
 
@@ -66,12 +66,12 @@ fn output(call: &Call, plan: &RoutePlan) -> (u64, u64, bool) {
     if !call.request.task.writes_text() {
         return (0, 1, true);
     }
-    let conversation = call.request.canonical().and_then(|it| it.conversation()).ok();
-    let requested = conversation.and_then(|it| it.max_tokens);
-    let choices = conversation.and_then(|it| it.sampling.n).unwrap_or(1).max(1);
+    let RequestedOutput { max_tokens: requested, choices } = call.request.requested_output();
     let models = plan.targets.iter().map(|it| it.facts.max_output);
     let model = models.collect::<Option<Vec<u64>>>().and_then(|all| all.into_iter().max());
     let tenant = call.tenant.settings.requests.max_output_tokens;
+    // A limit that no request of the format can be sent with bounds nothing.
+    let tenant = tenant.filter(|_| call.request.takes_output_limit());
     let bounds = [requested, model, tenant];
     let is_bounded = bounds.iter().any(Option::is_some);
     (max_output_tokens(&bounds), choices, is_bounded)

@@ -153,23 +153,27 @@ impl CallHold {
     }
 
     fn outgrown(&self) -> Error {
-        let (kind, source) = match &self.limits.budget {
-            Some(_) => (ErrorKind::BudgetExceeded, LimitSource::Budget),
-            None => (ErrorKind::RateLimited, LimitSource::DailyOutputTokens),
-        };
-        let message = format!(
-            "The response is longer than what was held for it, and nothing is left to hold more (`{}`).",
-            source.field()
-        );
-        let mut error = Error::new(kind, message).from_origin(Origin::Policy);
-        error.limit = Some(LimitDetails {
-            reason: kind.code(),
-            source: source.field(),
-            reset: None,
-            should_retry: false,
-        });
-        error
+        let message =
+            "The response is longer than what was held for it, and nothing is left to hold more";
+        exceeded(&self.limits, message)
     }
+}
+
+/// The error of a call whose limits leave too little for its output.
+pub(crate) fn exceeded(limits: &Limits, message: &str) -> Error {
+    let (kind, source) = match &limits.budget {
+        Some(_) => (ErrorKind::BudgetExceeded, LimitSource::Budget),
+        None => (ErrorKind::RateLimited, LimitSource::DailyOutputTokens),
+    };
+    let message = format!("{message} (`{}`).", source.field());
+    let mut error = Error::new(kind, message).from_origin(Origin::Policy);
+    error.limit = Some(LimitDetails {
+        reason: kind.code(),
+        source: source.field(),
+        reset: None,
+        should_retry: false,
+    });
+    error
 }
 
 impl fmt::Debug for CallHold {

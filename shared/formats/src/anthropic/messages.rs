@@ -42,6 +42,7 @@ const FORMAT: Format = Format {
     decode: request_decode::decode,
     passthrough: request_passthrough::passthrough,
     apply_policy: request_policy::apply,
+    output: crate::OutputMembers { limits: &["max_tokens"], ..crate::OutputMembers::NONE },
     word: fields::name,
 };
 

@@ -100,7 +100,7 @@ pub(crate) fn check_once(raw: &RawObject, names: &[&str]) -> Result<()> {
 
 /// Whether a reader may take one name for the other: Google's know `camelCase` and `snake_case`, and
 /// servers written in Go know any case.
-fn is_spelling(name: &str, other: &str) -> bool {
+pub(crate) fn is_spelling(name: &str, other: &str) -> bool {
     let letters = |it: &u8| *it != b'_';
     let name = name.bytes().filter(letters).map(|it| it.to_ascii_lowercase());
     name.eq(other.bytes().filter(letters).map(|it| it.to_ascii_lowercase()))

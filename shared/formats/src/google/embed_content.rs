@@ -29,6 +29,7 @@ const FORMAT: Format = Format {
     name: "gemini_embed_content",
     decode: decode_one,
     apply_policy: crate::common::request_policy::unchanged,
+    output: crate::OutputMembers::NONE,
     passthrough: only_translated,
     word: canonical::Field::openai_chat_name,
 };
@@ -37,6 +38,7 @@ const BATCH_FORMAT: Format = Format {
     name: "gemini_batch_embed_contents",
     decode: decode_batch,
     apply_policy: crate::common::request_policy::unchanged,
+    output: crate::OutputMembers::NONE,
     passthrough: only_translated,
     word: canonical::Field::openai_chat_name,
 };

@@ -43,6 +43,12 @@ pub(crate) const FORMAT: Format = Format {
     decode: request_decode::decode,
     passthrough: request_passthrough::passthrough,
     apply_policy: request_policy::apply,
+    output: crate::OutputMembers {
+        within: Some("generationConfig"),
+        limits: &["maxOutputTokens", "max_output_tokens"],
+        choices: &["candidateCount"],
+        prompts: None,
+    },
     word: fields::name,
 };
 
@@ -52,5 +58,6 @@ pub(crate) const COUNT_FORMAT: Format = Format {
     decode: count_tokens::decode,
     passthrough: count_tokens::passthrough,
     apply_policy: crate::common::request_policy::unchanged,
+    output: crate::OutputMembers::NONE,
     word: fields::name,
 };

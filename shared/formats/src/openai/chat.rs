@@ -45,6 +45,12 @@ pub(crate) const FORMAT: Format = Format {
     name: "openai_chat",
     decode: request_decode::decode,
     apply_policy: request_policy::apply,
+    output: crate::OutputMembers {
+        within: None,
+        limits: &request_policy::LIMITS,
+        choices: &["n"],
+        prompts: None,
+    },
     passthrough: request_passthrough::passthrough,
     word: canonical::Field::openai_chat_name,
 };

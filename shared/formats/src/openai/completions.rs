@@ -28,5 +28,11 @@ const FORMAT: Format = Format {
     decode: request_decode::decode,
     passthrough: request_passthrough::passthrough,
     apply_policy: crate::common::request_policy::limit_only,
+    output: crate::OutputMembers {
+        within: None,
+        limits: &["max_tokens"],
+        choices: &["n", "best_of"],
+        prompts: Some("prompt"),
+    },
     word: canonical::Field::openai_chat_name,
 };

@@ -21,6 +21,7 @@ const FORMAT: Format = Format {
     name: "openai_embeddings",
     decode: request_decode::decode,
     apply_policy: crate::common::request_policy::unchanged,
+    output: crate::OutputMembers::NONE,
     passthrough: request_passthrough::passthrough,
     word: canonical::Field::openai_chat_name,
 };

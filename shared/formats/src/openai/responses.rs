@@ -41,6 +41,7 @@ pub(crate) const FORMAT: Format = Format {
     decode: request_decode::decode,
     passthrough: request_passthrough::passthrough,
     apply_policy: request_policy::apply,
+    output: crate::OutputMembers { limits: &["max_output_tokens"], ..crate::OutputMembers::NONE },
     word,
 };
 

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use canonical::{ErrorKind, MicroDollars, Outcome};
+use formats::{
+    Inbound,
+    openai::{chat::OpenAiChat, completions::OpenAiCompletions, responses::OpenAiCompact},
+};
 use tenants::{BudgetUsage, Tenant, Unpriced};
 use testkit::{
     openai,
@@ -13,7 +18,7 @@ use super::{
     limits::tenant,
     support::{TestGateway, config, provider, read_events},
 };
-use crate::{CallLimits, GatewayReplyBody};
+use crate::{Call, CallLimits, GatewayReplyBody, demand::demand, plan::resolve};
 
 /// A tenant that may spend this many micro-dollars in a month.
 fn budgeted(amount: u64) -> Arc<Tenant> {
@@ -159,6 +164,64 @@ async fn an_answer_is_shortened_to_what_is_left() {
     let sent = first.requests().remove(0).json();
     assert_eq!(sent["max_tokens"], 300, "{sent}");
     assert_eq!(usage(&gateway, &tenant).await.used, 12_009);
+}
+
+/// A call of a tenant with this body.
+async fn call_with(
+    gateway: &TestGateway,
+    tenant: &Arc<Tenant>,
+    format: &dyn Inbound,
+    body: &str,
+) -> Call {
+    let request = format.decode(Bytes::copy_from_slice(body.as_bytes())).unwrap();
+    Call { request: Arc::new(request), ..gateway.call_of(tenant, "both", false).await }
+}
+
+/// What only a provider understands: the gateway knows no such choice.
+const UNKNOWN: &str =
+    r#""tool_choice":{"type":"custom"},"messages":[{"role":"user","content":"Hi"}]"#;
+
+#[tokio::test]
+async fn what_is_held_does_not_depend_on_whether_a_request_can_be_decoded() {
+    let first = provider([]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(AMPLE));
+    let chat = format!(r#"{{"model":"both","n":4,"max_completion_tokens":500,{UNKNOWN}}}"#);
+    let formats: [(&dyn Inbound, &str, (u64, u64)); 3] = [
+        (&OpenAiChat, &chat, (500, 4)),
+        (
+            &OpenAiCompletions,
+            r#"{"model":"both","prompt":["a","b","c"],"max_tokens":4000,"best_of":2}"#,
+            (4_000, 6),
+        ),
+        (&OpenAiCompletions, r#"{"model":"both","prompt":[1,2],"max_tokens":9,"n":3}"#, (9, 3)),
+    ];
+    for (format, body, expected) in formats {
+        let call = call_with(&gateway, &tenant, format, body).await;
+        assert!(call.request.canonical().is_err(), "{body}");
+        let demand = demand(&call, &resolve(&call).unwrap(), &tenant.settings.limits()).demand;
+        assert_eq!((demand.output, demand.choices), expected, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_decoded_is_shortened_too() {
+    let first = provider([openai::completion("Hi")]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(300_500));
+    let body = format!(r#"{{"model":"both",{UNKNOWN}}}"#);
+    gateway.answer(call_with(&gateway, &tenant, &OpenAiChat, &body).await).await.unwrap();
+    assert_eq!(first.requests().remove(0).json()["max_tokens"], 300);
+}
+
+#[tokio::test]
+async fn a_request_without_a_limit_of_output_is_refused_where_it_would_be_shortened() {
+    let first = provider([openai::completion("Hi")]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(300_500));
+    let body = r#"{"model":"both","input":[{"role":"user","content":"Hi"}]}"#;
+    let call = call_with(&gateway, &tenant, &OpenAiCompact, body).await;
+    let refused = gateway.answer(call).await.unwrap_err();
+    assert_eq!((refused.kind, refused.status()), (ErrorKind::BudgetExceeded, 402));
+    assert!(first.requests().is_empty());
+    assert_eq!(usage(&gateway, &tenant).await.used, 0);
 }
 
 #[tokio::test]

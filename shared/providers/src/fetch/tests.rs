@@ -468,6 +468,7 @@ const ABOUT_A_DOCUMENT: Format = Format {
         Ok(CanonicalRequest::Conversation(Box::new(conversation)))
     },
     apply_policy: |raw, _| Ok(raw.body.clone()),
+    output: formats::OutputMembers::NONE,
     passthrough: |_, _| unreachable!("no provider has this format"),
     word: Field::openai_chat_name,
 };

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The members that limit the output, the newer name first.
-const LIMITS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
+pub(super) const LIMITS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
 
 /// The request under a policy.
 pub(super) fn apply(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<Bytes> {

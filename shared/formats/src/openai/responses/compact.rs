@@ -26,6 +26,7 @@ const FORMAT: Format = Format {
     decode: compaction::decode,
     passthrough,
     apply_policy: crate::common::request_policy::unchanged,
+    output: crate::OutputMembers::NONE,
     word,
 };
 
