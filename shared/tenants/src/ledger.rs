@@ -4,12 +4,9 @@
 //! Every change is one conditional write of one row per tenant. Times are parameters, prices are
 //! the caller's, and a failed write of a settlement is the caller's to repeat.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 use canonical::MicroDollars;
@@ -25,8 +22,8 @@ use crate::{
     reservation::{Hold, LedgerKey, Reservation},
     row::LedgerRow,
     settlement::{self, Adjustment, Extra, ExtraRoom, Settlement, Usage},
+    stale::StaleNames,
     usage::LedgerUsage,
-    window::is_stale,
 };
 
 /// How often an admission is tried when other calls keep changing the row.
@@ -37,9 +34,6 @@ const MAX_SETTLEMENT_WRITES: usize = 4;
 
 /// How many lost reservations one call clears away.
 const MAX_EXPIRED_AT_ONCE: usize = 16;
-
-/// How many rows have their stale attributes remembered.
-const MAX_STALE_ROWS: usize = 4_096;
 
 /// What a client is told to wait when the store cannot be reached, in seconds.
 const STORE_RETRY_SECONDS: u64 = 5;
@@ -156,7 +150,7 @@ pub struct Ledger {
     table: Arc<dyn Table>,
     policy: Mutex<UnreachablePolicy>,
     refusals: RefusalCache,
-    stale: Mutex<HashMap<LedgerKey, Vec<String>>>,
+    stale: StaleNames,
     /// How many holds of dead owners were charged since that was last asked.
     expired: AtomicU64,
 }
@@ -169,7 +163,7 @@ impl Ledger {
             table,
             policy,
             refusals: RefusalCache::default(),
-            stale: Mutex::default(),
+            stale: StaleNames::default(),
             expired: AtomicU64::new(0),
         }
     }
@@ -198,7 +192,7 @@ impl Ledger {
 
         let mut seen = Tallies::default();
         for _ in 0..MAX_ADMISSION_WRITES {
-            match self.write(request.key, admit.tally(self.stale(request.key, now)), now).await {
+            match self.write(request.key, admit.tally(self.stale.of(request.key, now)), now).await {
                 Ok(Tallied::Done(row)) => return admitted(request, &admit, &row, now),
                 // The same admission, whose response was lost: its hold is there already.
                 Ok(Tallied::Refused(row)) if row.note(&request.id.attribute()).is_some() => {
@@ -417,7 +411,7 @@ impl Ledger {
     /// Makes one change and remembers which attributes of the row are stale.
     async fn write(&self, key: &LedgerKey, change: Tally, now: u64) -> Result<Tallied, StoreError> {
         let written = self.table.tally(&without_contradictions(change)).await?;
-        self.remember_stale(key, &written, now);
+        self.stale.remember(key, row_of(&written), now);
         Ok(written)
     }
 
@@ -429,31 +423,14 @@ impl Ledger {
         now: u64,
     ) -> Result<Tallied, StoreError> {
         let written = self.table.tally_soon(&without_contradictions(change)).await?;
-        self.remember_stale(key, &written, now);
+        self.stale.remember(key, row_of(&written), now);
         Ok(written)
     }
+}
 
-    /// Remembers the windows that are over: the next write removes them, which costs nothing extra.
-    fn remember_stale(&self, key: &LedgerKey, written: &Tallied, now: u64) {
-        let (Tallied::Done(row) | Tallied::Refused(row)) = written;
-        let stale = LedgerRow(row).stale(now);
-        let mut rows = self.lock_stale();
-        if stale.is_empty() {
-            rows.remove(key);
-        } else if rows.len() < MAX_STALE_ROWS || rows.contains_key(key) {
-            rows.insert(key.clone(), stale);
-        }
-    }
-
-    fn stale(&self, key: &LedgerKey, now: u64) -> Vec<String> {
-        let rows = self.lock_stale();
-        let stale = rows.get(key).into_iter().flatten();
-        stale.filter(|attribute| is_stale(attribute, now)).cloned().collect()
-    }
-
-    fn lock_stale(&self) -> MutexGuard<'_, HashMap<LedgerKey, Vec<String>>> {
-        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn row_of(written: &Tallied) -> &Tallies {
+    let (Tallied::Done(row) | Tallied::Refused(row)) = written;
+    row
 }
 
 /// The change without the removal of what it adds to: a late settlement may add to a window that is

@@ -26,6 +26,7 @@ mod row;
 mod rows;
 mod seal;
 mod settlement;
+mod stale;
 mod tenant;
 mod tenant_json;
 mod text;

@@ -11,6 +11,9 @@ use crate::{text::hexadecimal, window::Period};
 /// What every reservation's attribute begins with.
 pub(crate) const PREFIX: &str = "r_";
 
+/// What stands behind every reservation's attribute, in the order of bytes.
+pub(crate) const BEHIND_PREFIX: &str = "r`";
+
 /// How many random bytes name a reservation.
 const ID_BYTES: usize = 8;
 

@@ -7,7 +7,7 @@ use storage::Tallies;
 use crate::{
     limits::{LimitSource, Limits},
     quota::Quota,
-    reservation::{Hold, PREFIX},
+    reservation::{BEHIND_PREFIX, Hold, PREFIX},
     window::{DAY, Period, Window, input_attribute, is_stale, output_attribute},
 };
 
@@ -60,9 +60,13 @@ impl<'a> LedgerRow<'a> {
     }
 
     /// Attributes of windows long past, to be removed with the next write.
-    pub(crate) fn stale(self, now: u64) -> Vec<String> {
-        let names = self.0.numbers.keys().chain(self.0.notes.keys());
-        names.filter(|attribute| is_stale(attribute, now)).map(ToString::to_string).collect()
+    pub(crate) fn stale(self, now: u64) -> impl Iterator<Item = String> {
+        let Tallies { numbers, notes } = self.0;
+        // Without the reservations, which are nearly all notes of a busy tenant and end otherwise.
+        let before = notes.range::<str, _>((Bound::Unbounded, Bound::Excluded(PREFIX)));
+        let behind = notes.range::<str, _>((Bound::Excluded(BEHIND_PREFIX), Bound::Unbounded));
+        let names = numbers.keys().chain(before.chain(behind).map(|(name, _)| name));
+        names.filter(move |name| is_stale(name, now)).map(ToString::to_string)
     }
 
     /// Where the tenant stands against each of its limits.
