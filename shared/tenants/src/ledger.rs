@@ -272,18 +272,26 @@ impl Ledger {
             budget: limits.budget.as_ref().map(|budget| budget.amount),
             daily_output_tokens: limits.daily_output_tokens,
         };
-        let grown = settlement::grown(&reservation.hold, extra);
-        let written =
-            self.write(&reservation.key, settlement::top_up(reservation, extra, room), now);
-        let is_granted = match written.await? {
-            Tallied::Done(_) => true,
-            // The same top-up, whose response was lost.
-            Tallied::Refused(row) => {
-                row.note(&reservation.id.attribute()) == Some(grown.to_string().as_str())
-            }
-        };
-        let grown = Reservation { hold: grown, ..reservation.clone() };
-        Ok(if is_granted { TopUp::Granted(grown) } else { TopUp::Refused })
+        let mut reservation = reservation.clone();
+        for _ in 0..MAX_SETTLEMENT_WRITES {
+            let grown = settlement::grown(&reservation.hold, extra);
+            let change = settlement::top_up(&reservation, extra, room);
+            let hold = match self.write(&reservation.key, change, now).await? {
+                Tallied::Done(_) => grown,
+                Tallied::Refused(row) => match row.note(&reservation.id.attribute()) {
+                    // The same top-up, whose response was lost.
+                    Some(text) if text == grown.to_string() => grown,
+                    Some(text) if text != reservation.hold.to_string() => {
+                        // An earlier top-up, whose response was lost: the row is right.
+                        reservation.hold = Hold::parse(text).ok_or_else(|| unreadable(text))?;
+                        continue;
+                    }
+                    Some(_) | None => return Ok(TopUp::Refused),
+                },
+            };
+            return Ok(TopUp::Granted(Reservation { hold, ..reservation }));
+        }
+        Err(StoreError::new("growing a reservation", "it kept changing"))
     }
 
     /// Corrects what is settled in a period; `false` if this correction was made before.
@@ -463,5 +471,5 @@ fn admitted(
 }
 
 fn unreadable(text: &str) -> StoreError {
-    StoreError::new("settling a reservation", format!("its hold `{text}` is unreadable"))
+    StoreError::new("reading a reservation", format!("its hold `{text}` is unreadable"))
 }

@@ -305,6 +305,24 @@ async fn a_stream_grows_its_hold_while_there_is_room() {
 }
 
 #[tokio::test]
+async fn a_top_up_whose_answer_was_lost_does_not_refuse_the_next() {
+    let mut desk = Desk::budgeted(1_000);
+    let reservation = desk.admit(costing(100), NOW).await.reservation.unwrap();
+    let extra = |cost| Extra { cost: MicroDollars(cost), ..Extra::default() };
+    let lost = desk.ledger.top_up(&reservation, extra(300), &desk.limits, NOW).await.unwrap();
+    assert!(matches!(lost, TopUp::Granted(_)));
+    // The owner goes on from the hold that it knows.
+    let next = desk.ledger.top_up(&reservation, extra(400), &desk.limits, NOW).await.unwrap();
+    let TopUp::Granted(grown) = next else { panic!("there was room") };
+    assert_eq!((grown.hold.cost, desk.budget(NOW).await.held), (800, 800));
+    let more = desk.ledger.top_up(&reservation, extra(201), &desk.limits, NOW).await.unwrap();
+    assert!(matches!(more, TopUp::Refused));
+    desk.settle(grown.clone(), 10, NOW).await;
+    let ended = desk.ledger.top_up(&grown, extra(1), &desk.limits, NOW).await.unwrap();
+    assert!(matches!(ended, TopUp::Refused));
+}
+
+#[tokio::test]
 async fn tokens_of_a_day_are_held_and_settled() {
     let limits = Limits {
         daily_input_tokens: Some(1_000),
