@@ -18,7 +18,7 @@ use std::{
 };
 
 use canonical::{Error, ErrorKind, KeyFingerprint, Origin, Result};
-use config::Provider;
+use config::{Provider, ProviderLimits};
 use storage::{StoreError, Table, Tallied, Tallies, Tally};
 
 use crate::{Clock, Configuration, background::OwnedWrite};
@@ -38,10 +38,35 @@ pub(crate) struct OutboundLimits {
 /// What one process knows of a row.
 #[derive(Clone, Debug, Default)]
 struct Known {
-    /// Until when every request is refused, in milliseconds since 1970, and by which limit.
-    refused_until: Option<(u64, Refusal)>,
+    refused: Option<Refused>,
     /// Names in the row that are over.
     stale: Vec<String>,
+}
+
+/// A refusal that holds until a window ends.
+#[derive(Clone, Debug)]
+struct Refused {
+    /// The end of the window, in milliseconds since 1970.
+    until: u64,
+    /// The limit.
+    refusal: Refusal,
+    /// The tokens of the attempt. One with fewer may pass where this one was refused.
+    tokens: u64,
+}
+
+impl Refused {
+    /// Whether an attempt with this many tokens is refused as well.
+    fn holds(&self, limits: &ProviderLimits, tokens: u64, now: u64) -> bool {
+        // A clock that was set back must not prolong the window.
+        let is_in_window = now < self.until && self.until - now <= self.refusal.window();
+        let is_as_large = match self.refusal {
+            Refusal::TokensPerMinute(_) => self.tokens <= tokens,
+            Refusal::RequestsPerMinute(_) | Refusal::RequestsPerDay(_) | Refusal::Concurrent(_) => {
+                true
+            }
+        };
+        is_in_window && is_as_large && self.refusal.is_of(limits)
+    }
 }
 
 /// What an attempt holds of its provider's limits. Given back when it is dropped.
@@ -83,8 +108,8 @@ impl OutboundLimits {
         let sort_key = format!("{}\u{1f}{key}", provider.name);
         let known = self.known(&sort_key);
         // A window that is known to be full costs no write until it is over.
-        if let Some((until, refusal)) = known.refused_until.filter(|(until, _)| now < *until) {
-            return Err(reached(provider, &refusal, until - now));
+        if let Some(it) = known.refused.filter(|it| it.holds(limits, tokens, now)) {
+            return Err(reached(provider, &it.refusal, it.until.saturating_sub(now)));
         }
 
         let demand = Demand {
@@ -141,7 +166,8 @@ impl OutboundLimits {
             }
             return if expired.is_empty() { Some((until, refusal)) } else { None };
         }
-        self.learn(sort_key, Some((until, refusal.clone())), row::stale(row, demand.now));
+        let refused = Refused { until, refusal: refusal.clone(), tokens: demand.tokens };
+        self.learn(sort_key, Some(refused), row::stale(row, demand.now));
         Some((until, refusal))
     }
 
@@ -174,9 +200,9 @@ impl OutboundLimits {
         known.get(sort_key).cloned().unwrap_or_default()
     }
 
-    fn learn(&self, sort_key: &str, refused_until: Option<(u64, Refusal)>, stale: Vec<String>) {
+    fn learn(&self, sort_key: &str, refused: Option<Refused>, stale: Vec<String>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(sort_key.to_owned(), Known { refused_until, stale });
+        known.insert(sort_key.to_owned(), Known { refused, stale });
     }
 
     /// An id that no other attempt of any instance has.

@@ -11,6 +11,7 @@ mod held;
 mod idempotency;
 mod leaving;
 mod limits;
+mod outbound;
 mod policies;
 mod records;
 mod refreshing;

@@ -37,6 +37,28 @@ pub(super) enum Refusal {
     Concurrent(u64),
 }
 
+impl Refusal {
+    /// Whether the limit that is reached is the one that there is.
+    pub(super) fn is_of(&self, limits: &ProviderLimits) -> bool {
+        let (limit, reached) = match self {
+            Self::RequestsPerMinute(reached) => (limits.requests_per_minute, reached),
+            Self::RequestsPerDay(reached) => (limits.requests_per_day, reached),
+            Self::TokensPerMinute(reached) => (limits.tokens_per_minute, reached),
+            Self::Concurrent(reached) => (limits.concurrent, reached),
+        };
+        limit == Some(*reached)
+    }
+
+    /// How long the refusal may last, in milliseconds.
+    pub(super) fn window(&self) -> u64 {
+        match self {
+            Self::RequestsPerDay(_) => DAY_MS,
+            Self::RequestsPerMinute(_) | Self::TokensPerMinute(_) => MINUTE_MS,
+            Self::Concurrent(_) => 1_000,
+        }
+    }
+}
+
 /// The names of the windows of a moment.
 #[derive(Clone, Debug)]
 pub(super) struct Windows {
