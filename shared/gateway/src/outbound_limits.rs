@@ -24,6 +24,10 @@ use storage::{StoreError, Table, Tallied, Tallies, Tally};
 use crate::{Clock, Configuration, background::OwnedWrite};
 use row::{Demand, Refusal, Windows};
 
+/// How long an attempt holds its place at least, unless it ends: a stream in which nothing comes for a
+/// while is renewed late.
+const MIN_LIFETIME: Duration = Duration::from_secs(600);
+
 /// The counters of every provider and key that is limited.
 #[derive(Debug)]
 pub(crate) struct OutboundLimits {
@@ -71,7 +75,12 @@ impl Refused {
 
 /// What an attempt holds of its provider's limits. Given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Permit(Held);
+pub(crate) struct Permit {
+    held: Held,
+    /// How long the place is held, in milliseconds, and until when.
+    lifetime: u64,
+    until: u64,
+}
 
 /// What a row of the limits may hold for an attempt.
 #[derive(Clone, Debug)]
@@ -96,11 +105,13 @@ impl OutboundLimits {
     }
 
     /// Counts an attempt at a provider under a key. The error says that a limit is reached, and when
-    /// it is free again.
+    /// it is free again. The place is held for as long as the call may take, and longer where the permit
+    /// is renewed.
     pub(crate) async fn acquire(
         &self,
         (provider, key): (&Provider, KeyFingerprint),
         tokens: u64,
+        allowed: Duration,
         clock: Clock,
     ) -> Result<Option<Permit>> {
         let limits = &provider.limits;
@@ -112,20 +123,16 @@ impl OutboundLimits {
             return Err(reached(provider, &it.refusal, it.until.saturating_sub(now)));
         }
 
-        let demand = Demand {
-            limits,
-            id: self.id(),
-            tokens,
-            until: now.saturating_add(millis(provider_timeout(provider))),
-            now,
-        };
+        let lifetime = millis(allowed.max(MIN_LIFETIME));
+        let until = now.saturating_add(lifetime);
+        let demand = Demand { limits, id: self.id(), tokens, until, now };
         let mut change = row::admit(&sort_key, &demand, &known.stale);
         for _ in 0..2 {
             let held = self.held(&sort_key, &demand);
             let row = match self.count(change, held.clone()).await {
                 Ok(Tallied::Done(row)) => {
                     self.learn(&sort_key, None, row::stale(&row, now));
-                    return Ok(Some(Permit(held)));
+                    return Ok(Some(Permit { held, lifetime, until }));
                 }
                 Ok(Tallied::Refused(row)) => row,
                 Err(error) => {
@@ -216,9 +223,21 @@ impl OutboundLimits {
 impl Permit {
     /// Notes how many tokens the attempt used.
     pub(crate) fn used(&mut self, tokens: u64) {
-        if let Some((_, used)) = &mut self.0.tokens {
+        if let Some((_, used)) = &mut self.held.tokens {
             *used = tokens;
         }
+    }
+
+    /// Keeps the place of an attempt that goes on, behind the call. Nothing is written before half of
+    /// its time is over.
+    pub(crate) fn renew(&mut self, clock: Clock) {
+        let now = clock.now();
+        if !self.held.is_counted || now.saturating_add(self.lifetime / 2) < self.until {
+            return;
+        }
+        self.until = now.saturating_add(self.lifetime);
+        let change = row::renew(&self.held.sort_key, &self.held.id, self.until);
+        self.held.configuration.tally_behind(vec![change]);
     }
 }
 
@@ -235,13 +254,8 @@ impl Held {
 impl Drop for Permit {
     fn drop(&mut self) {
         // Dropping is the only end that a canceled attempt has, so that the release hangs on it.
-        self.0.release();
+        self.held.release();
     }
-}
-
-/// How long an attempt may hold its place: no stream outlives its route's time by much.
-fn provider_timeout(provider: &Provider) -> Duration {
-    provider.timeout.unwrap_or(config::ROUTE_TIMEOUT).max(config::ROUTE_TIMEOUT)
 }
 
 fn reached(provider: &Provider, refusal: &Refusal, left: u64) -> Error {

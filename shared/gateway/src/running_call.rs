@@ -249,11 +249,12 @@ impl RunningCall {
         self.close(AttemptEnd::Canceled, CallEnd::failure(error))
     }
 
-    /// Grows what the call holds while its stream outgrows it, for which the stream may have to
+    /// Keeps and grows what the call holds while its stream goes on, for which the stream may have to
     /// wait. The error ends the stream.
     pub(crate) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<Option<Error>> {
         let progress = Progress { usage: self.usage, written_tokens: self.written_tokens };
         let time = (self.call.clock, self.call.time_allowed());
+        self.permits.iter_mut().for_each(|(_, permit)| permit.renew(self.call.clock));
         match &mut self.hold {
             Some(hold) => hold.poll_growth(progress, time, cx),
             None => Poll::Ready(None),

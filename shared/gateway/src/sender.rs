@@ -1,7 +1,7 @@
 //! One attempt, made: everything that it needs, so that several may run side by side and one may
 //! begin behind a broken stream.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use canonical::{CanonicalRequest, Result};
 use formats::GatewayRequest;
@@ -21,6 +21,8 @@ pub(crate) struct Sender {
     request: Arc<GatewayRequest>,
     strict: bool,
     clock: Clock,
+    /// How long the call may take.
+    allowed: Duration,
     fetched: Arc<FetchedMedia>,
     limits: Arc<OutboundLimits>,
     /// The call's trace, and its place in it.
@@ -54,6 +56,7 @@ impl Sender {
             request: call.request.clone(),
             strict: call.strict,
             clock: call.clock,
+            allowed: call.time_allowed(),
             fetched: Arc::default(),
             limits,
             trace: (Arc::from(call.record.trace_id.as_str()), call.record.span),
@@ -136,6 +139,6 @@ impl Sender {
             Some(_) => crate::demand::input_tokens(&self.request),
             None => 0,
         };
-        self.limits.acquire((provider, attempt.key), tokens, self.clock).await
+        self.limits.acquire((provider, attempt.key), tokens, self.allowed, self.clock).await
     }
 }

@@ -115,6 +115,16 @@ pub(super) fn release(sort_key: &str, id: &str) -> Tally {
     }
 }
 
+/// Keeps the place of an attempt until a later time, in milliseconds since 1970.
+pub(super) fn renew(sort_key: &str, id: &str, until: u64) -> Tally {
+    Tally {
+        // A place that was given back must not be taken again by a late write.
+        conditions: vec![Condition::Present(id.to_owned())],
+        set: vec![(id.to_owned(), until.to_string())],
+        ..change(sort_key)
+    }
+}
+
 /// Corrects the tokens of an attempt, from those that were counted to those that were used.
 pub(super) fn correct(sort_key: &str, windows: &Windows, (counted, used): (u64, u64)) -> Tally {
     let name = windows.tokens.clone();

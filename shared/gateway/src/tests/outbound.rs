@@ -1,5 +1,7 @@
 //! What a provider allows, as attempts meet it: what is remembered of refusals, and for whom.
 
+use std::time::Duration;
+
 use canonical::{ErrorKind, KeyFingerprint};
 use config::{Provider, ProviderLimits};
 use storage::{Stores, memory};
@@ -9,6 +11,9 @@ use super::{
     support::{TestGateway, UNREACHABLE, read},
 };
 use crate::outbound_limits::Permit;
+
+/// How long the calls of these tests may take.
+const ALLOWED: Duration = Duration::from_secs(1_000);
 
 /// A provider with these limits.
 fn provider(limits: ProviderLimits) -> Provider {
@@ -22,7 +27,7 @@ async fn acquire(
 ) -> Result<Option<Permit>, ErrorKind> {
     let outbound = &gateway.gateway.outbound;
     let of = (provider, KeyFingerprint::NONE);
-    outbound.acquire(of, tokens, gateway.clock()).await.map_err(|error| error.kind)
+    outbound.acquire(of, tokens, ALLOWED, gateway.clock()).await.map_err(|error| error.kind)
 }
 
 #[tokio::test]
@@ -52,6 +57,24 @@ async fn a_large_prompt_that_is_refused_stops_no_smaller_one() {
     assert!(acquire(&gateway, &provider, 95).await.is_err());
     assert!(table.take().is_empty(), "a larger one costs no write");
     assert!(acquire(&gateway, &provider, 60).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_stream_keeps_its_place_at_a_provider_for_as_long_as_it_goes_on() {
+    let gateway = TestGateway::start(UNREACHABLE).await;
+    let limits = ProviderLimits { concurrent: Some(1), ..ProviderLimits::default() };
+    let provider = provider(limits);
+    let mut stream = acquire(&gateway, &provider, 0).await.unwrap().unwrap();
+    for _ in 0..4 {
+        gateway.advance(900);
+        assert!(acquire(&gateway, &provider, 0).await.is_err(), "a place was held twice");
+        stream.renew(gateway.clock());
+        gateway.gateway.drain().await;
+    }
+    // One whose instance died.
+    std::mem::forget(stream);
+    gateway.advance(1_001);
+    assert!(acquire(&gateway, &provider, 0).await.is_ok());
 }
 
 #[tokio::test]
