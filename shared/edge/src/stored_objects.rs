@@ -49,9 +49,9 @@ async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Re
     let whole = read_body(exchange, collection).await?;
     let (app, clock) = (exchange.app.clone(), exchange.arrival.clock);
     // After the body: a request that is malformed is not counted against the tenant.
-    app.gateway.count_request(&tenant, clock, &mut exchange.limits).await?;
-
     let snapshot = exchange.snapshot()?.clone();
+    app.gateway.count_request(&tenant, &snapshot, clock, &mut exchange.limits).await?;
+
     let provider = app.gateway.provider_of(&snapshot, collection, only_provider.as_deref())?;
     if let Some(record) = &mut exchange.record {
         record.request.format = collection;

@@ -14,7 +14,7 @@ use tenants::{
 };
 
 use crate::{
-    Call, Clock, Gateway,
+    Call, Clock, Gateway, Snapshot,
     cache::{self, CacheHit, CachePlace},
     demand::{CallDemand, demand, input_tokens},
     hold::{CallHold, exceeded},
@@ -78,7 +78,7 @@ impl Gateway {
         match hit {
             Some(hit) => {
                 // A response that was made before holds and costs nothing, but counts as a request.
-                self.count_request(&running.call.tenant, running.call.clock, standing).await?;
+                self.count_request_of(&running.call, standing).await?;
                 Ok((plan, Some(hit)))
             }
             None => {
@@ -123,10 +123,14 @@ impl Gateway {
     pub async fn count_request(
         &self,
         tenant: &Tenant,
+        snapshot: &Snapshot,
         clock: Clock,
         standing: &mut CallLimits,
     ) -> Result<()> {
         let (limits, now) = (tenant.settings.limits(), clock.now() / 1000);
+        if limits.counts_requests() {
+            self.settlements.ledger.follow(snapshot.config.store_down);
+        }
         let request = AdmissionRequest {
             key: &tenant.ledger_key(),
             limits: &limits,
@@ -139,6 +143,10 @@ impl Gateway {
         self.decided(decision, tenant, clock, standing).map(drop)
     }
 
+    async fn count_request_of(&self, call: &Call, standing: &mut CallLimits) -> Result<()> {
+        self.count_request(&call.tenant, &call.snapshot, call.clock, standing).await
+    }
+
     async fn reserve(
         &self,
         running: &mut RunningCall,
@@ -147,7 +155,7 @@ impl Gateway {
     ) -> Result<()> {
         if running.call.request.task == Task::CountTokens {
             // Counting costs nothing, so that nothing is held for it.
-            return self.count_request(&running.call.tenant, running.call.clock, standing).await;
+            return self.count_request_of(&running.call, standing).await;
         }
         let call = &mut running.call;
         let mut limits = call.tenant.settings.limits();

@@ -159,6 +159,22 @@ async fn while_the_store_is_down_limits_are_open_and_budgets_closed_unless_confi
 }
 
 #[tokio::test]
+async fn a_request_that_costs_nothing_follows_the_configuration_from_the_first_on() {
+    let limited = tenant(|it| it.limits.requests_per_minute = Some(1));
+    for (rest, status) in [("", None), ("store_down: { rate_limits: closed }\n", Some(503))] {
+        let first = provider([]).await;
+        let yaml = format!("{}{rest}", config(&[("first", &first)]));
+        let stores = Stores { state: Arc::new(Unreachable), ..memory::open() };
+        let gateway = TestGateway::sharing(&yaml, stores).await;
+        let call = gateway.call_of(&limited, "both", false).await;
+        let mut standing = crate::CallLimits::default();
+        let counted =
+            gateway.gateway.count_request(&limited, &call.snapshot, call.clock, &mut standing);
+        assert_eq!(counted.await.err().map(|error| error.status()), status, "{rest}");
+    }
+}
+
+#[tokio::test]
 async fn a_call_without_a_price_passes_where_the_configuration_allows_it() {
     let first = provider([openai::completion("Hi")]).await;
     let yaml = format!("{}unpriced: allow\n", config(&[("first", &first)]));
