@@ -11,7 +11,7 @@ use std::{
 
 use canonical::{Error, ErrorKind, LimitDetails, MicroDollars, Origin, Usage};
 use storage::StoreError;
-use tenants::{Extra, LimitSource, Limits, Reservation, Settlement, TopUp};
+use tenants::{Extra, LimitSource, Limits, Reservation, Settlement, TopUp, WhenUnreachable};
 
 use crate::{Clock, demand::CallDemand, settlement::Settlements};
 
@@ -21,6 +21,10 @@ const MORE_OUTPUT_TOKENS: u64 = 1_024;
 const GROWTH_MARGIN: u64 = 256;
 /// How long before its deadline a hold is kept on, in seconds.
 const RENEWAL_MARGIN: u64 = 30;
+
+/// The waits between the attempts to grow a hold, while the store fails.
+const GROWTH_DELAYS: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1_500)];
 
 /// A write that grows a hold, and the output tokens that it pays for.
 type Growth = Pin<Box<dyn Future<Output = Result<TopUp, StoreError>> + Send>>;
@@ -101,16 +105,22 @@ impl CallHold {
             return if has_room { Poll::Ready(None) } else { Poll::Pending };
         };
         self.growth = None;
-        // Also after a failed write: a store that fails must not stop a stream at every batch.
-        self.covered_output = self.covered_output.saturating_add(extra.output);
         let only_renewed = extra == Extra { until: extra.until, ..Extra::default() };
         match outcome {
             Ok(TopUp::Granted(reservation)) => self.reservation = reservation,
             Ok(TopUp::Refused) if !only_renewed => return Poll::Ready(Some(self.outgrown())),
             // A renewal alone adds no money, so that its refusal says nothing about a limit.
             Ok(TopUp::Refused) => {}
-            Err(cause) => tracing::warn!(%cause, "the hold of a stream could not be grown"),
+            Err(cause) => {
+                let policy = self.settlements.ledger.when_unreachable(&self.limits);
+                if !only_renewed && policy == WhenUnreachable::Closed {
+                    return Poll::Ready(Some(unreachable(cause)));
+                }
+                tracing::warn!(%cause, "the hold of a stream could not be grown");
+            }
         }
+        // Also after a failed write: a store that fails must not stop an open stream at every batch.
+        self.covered_output = self.covered_output.saturating_add(extra.output);
         Poll::Ready(None)
     }
 
@@ -149,7 +159,16 @@ impl CallHold {
     fn grow(&self, extra: Extra, now: u64) -> Growth {
         let (settlements, limits) = (self.settlements.clone(), self.limits.clone());
         let reservation = self.reservation.clone();
-        Box::pin(async move { settlements.ledger.top_up(&reservation, extra, &limits, now).await })
+        Box::pin(async move {
+            for delay in GROWTH_DELAYS {
+                match settlements.ledger.top_up(&reservation, extra, &limits, now).await {
+                    Ok(grown) => return Ok(grown),
+                    Err(cause) => tracing::debug!(%cause, "growing a hold again in {delay:?}"),
+                }
+                tokio::time::sleep(delay).await;
+            }
+            settlements.ledger.top_up(&reservation, extra, &limits, now).await
+        })
     }
 
     fn outgrown(&self) -> Error {
@@ -157,6 +176,12 @@ impl CallHold {
             "The response is longer than what was held for it, and nothing is left to hold more";
         exceeded(&self.limits, message)
     }
+}
+
+/// The error of a stream that needs more than it holds while nobody can say whether there is more.
+fn unreachable(cause: StoreError) -> Error {
+    let message = "The response is longer than what was held for it, and limits cannot be checked at the moment.";
+    Error::new(ErrorKind::Unavailable, message).caused_by(cause)
 }
 
 /// The error of a call whose limits leave too little for its output.

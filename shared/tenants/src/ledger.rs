@@ -344,11 +344,14 @@ impl Ledger {
         Decision::Refused { refusal, alert: alert.map(Box::new) }
     }
 
-    fn unreachable(&self, limits: &Limits, admit: &Admit<'_>, cause: StoreError) -> Decision {
+    /// Whether a call with these limits goes on while the store cannot be reached.
+    pub fn when_unreachable(&self, limits: &Limits) -> WhenUnreachable {
         let policy = *self.policy.lock().unwrap_or_else(PoisonError::into_inner);
-        let budget = limits.budget.as_ref().map(|_| policy.budgets);
+        if limits.budget.is_some() { policy.budgets } else { policy.rate_limits }
+    }
 
-        match budget.unwrap_or(policy.rate_limits) {
+    fn unreachable(&self, limits: &Limits, admit: &Admit<'_>, cause: StoreError) -> Decision {
+        match self.when_unreachable(limits) {
             // The write may have been made: the call settles under the same id either way.
             WhenUnreachable::Open => Decision::Admitted(Admission {
                 reservation: admit.reservation(),

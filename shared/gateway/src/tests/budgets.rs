@@ -8,6 +8,7 @@ use formats::{
     Inbound,
     openai::{chat::OpenAiChat, completions::OpenAiCompletions, responses::OpenAiCompact},
 };
+use storage::{Stores, memory};
 use tenants::{BudgetUsage, Tenant, Unpriced};
 use testkit::{
     openai,
@@ -15,6 +16,7 @@ use testkit::{
 };
 
 use super::{
+    counting::CountingTable,
     limits::tenant,
     support::{TestGateway, config, provider, read_events},
 };
@@ -296,6 +298,29 @@ async fn a_stream_that_can_hold_no_more_ends_with_the_error_of_the_budget() {
     assert_eq!(record.end.status, Some(402));
     assert_eq!(record.attempts[0].outcome, Outcome::Canceled, "no fault of the provider");
     assert!(usage(&gateway, &tenant).await.used < 25_000_000);
+}
+
+/// How a stream that outgrows its hold ends while the store is down, under this configuration.
+async fn end_without_a_store(rest: &str) -> Option<ErrorKind> {
+    let first = provider([long_stream(200)]).await;
+    let stores = memory::open();
+    let table = CountingTable::new(stores.state);
+    let stores = Stores { state: table.clone(), ..stores };
+    let yaml = format!("{}{rest}", config(&[("first", &first)]));
+    let gateway = TestGateway::sharing(&yaml, stores).await;
+    let call = gateway.call_of(&budgeted(AMPLE), "both", true).await;
+    let mut stream = gateway.stream_of(call).await;
+    table.fail_tallies();
+    read_events(&mut stream, usize::MAX).await
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_ask_for_more_ends_unless_budgets_are_open() {
+    let (closed, open) = tokio::join!(
+        end_without_a_store(""),
+        end_without_a_store("store_down: { budgets: open }\n")
+    );
+    assert_eq!((closed, open), (Some(ErrorKind::Unavailable), None));
 }
 
 #[tokio::test]

@@ -1,25 +1,36 @@
 //! A table that counts what it is asked, in front of a real one.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
-use storage::{Change, Consistency, Page, Pending, Query, Row, Table, Tallied, Tallies, Tally};
+use storage::{
+    Change, Consistency, Page, Pending, Query, Row, StoreError, Table, Tallied, Tallies, Tally,
+};
 
 /// A table that notes the kind and the partition of each request before it passes it on.
 #[derive(Debug)]
 pub(crate) struct CountingTable {
     table: Arc<dyn Table>,
     seen: Mutex<Vec<String>>,
+    fails: AtomicBool,
 }
 
 impl CountingTable {
     pub(crate) fn new(table: Arc<dyn Table>) -> Arc<Self> {
-        Arc::new(Self { table, seen: Mutex::default() })
+        Arc::new(Self { table, seen: Mutex::default(), fails: AtomicBool::new(false) })
     }
 
     /// What was asked so far, but for cooldowns and the configuration, which have reads of their own.
     pub(crate) fn take(&self) -> Vec<String> {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());
         seen.into_iter().filter(|it| !it.contains("cooldown")).collect()
+    }
+
+    /// Fails every tally from now on.
+    pub(crate) fn fail_tallies(&self) {
+        self.fails.store(true, Ordering::Relaxed);
     }
 
     fn note(&self, verb: &str, pk: &str) {
@@ -57,6 +68,9 @@ impl Table for CountingTable {
 
     fn tally<'a>(&'a self, change: &'a Tally) -> Pending<'a, Tallied> {
         self.note("tally", &change.pk);
+        if self.fails.load(Ordering::Relaxed) {
+            return Box::pin(async { Err(StoreError::new("asking", "nobody is there")) });
+        }
         self.table.tally(change)
     }
 
