@@ -52,7 +52,7 @@ pub struct KeyDirectory {
 struct Memory {
     known: HashMap<KeyHash, Known>,
     unknown: HashMap<KeyHash, u64>,
-    store_pauses_until: u64,
+    store_failed_at: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -114,7 +114,7 @@ impl KeyDirectory {
         let Credential::Issued(key) = &principal.credential else { return None };
         let mut memory = self.memory();
         let known = memory.known.get_mut(&key.hash)?;
-        if now < known.use_noted_at.saturating_add(NOTE_USE_SECONDS) {
+        if is_within(NOTE_USE_SECONDS, known.use_noted_at, now) {
             return None;
         }
         // Before the row is written: of many calls at once one writes.
@@ -140,7 +140,7 @@ impl KeyDirectory {
             return Ok(None);
         }
         // A store that is down would otherwise cost every call its timeout.
-        if now < self.memory().store_pauses_until {
+        if is_within(STORE_PAUSE_SECONDS, self.memory().store_failed_at, now) {
             return stale.map(Some).ok_or_else(|| unavailable(None));
         }
 
@@ -150,7 +150,7 @@ impl KeyDirectory {
                 Ok(found.map(|(key, tenant)| issued(key, tenant)))
             }
             Err(cause) => {
-                self.memory().store_pauses_until = now + STORE_PAUSE_SECONDS;
+                self.memory().store_failed_at = now;
                 stale.map(Some).ok_or_else(|| unavailable(Some(cause)))
             }
         }
@@ -178,17 +178,16 @@ impl KeyDirectory {
 
     fn recall(&self, hash: &KeyHash, now: u64) -> Remembered {
         let mut memory = self.memory();
-        memory.unknown.retain(|_, read_at| now < read_at.saturating_add(UNKNOWN_SECONDS));
+        memory.unknown.retain(|_, read_at| is_within(UNKNOWN_SECONDS, *read_at, now));
         if memory.unknown.contains_key(hash) {
             return Remembered::Unknown;
         }
         let Some(known) = memory.known.get(hash) else { return Remembered::Stale(None) };
         let principal = issued(Arc::clone(&known.key), Arc::clone(&known.tenant));
-        let age = now.saturating_sub(known.read_at);
-        if age < KNOWN_SECONDS {
+        if is_within(KNOWN_SECONDS, known.read_at, now) {
             return Remembered::Known(principal);
         }
-        Remembered::Stale((age < OUTAGE_SECONDS).then_some(principal))
+        Remembered::Stale(is_within(OUTAGE_SECONDS, known.read_at, now).then_some(principal))
     }
 
     fn remember(&self, hash: &KeyHash, found: Option<(Arc<ApiKey>, Arc<Tenant>)>, now: u64) {
@@ -202,7 +201,7 @@ impl KeyDirectory {
             return;
         };
         if MAX_KEYS <= memory.known.len() && !memory.known.contains_key(hash) {
-            memory.known.retain(|_, known| now < known.read_at.saturating_add(KNOWN_SECONDS));
+            memory.known.retain(|_, known| is_within(KNOWN_SECONDS, known.read_at, now));
         }
         // Then the key is looked up with every call, which works and is only slower.
         if MAX_KEYS <= memory.known.len() && !memory.known.contains_key(hash) {
@@ -215,6 +214,12 @@ impl KeyDirectory {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a moment is less than so many seconds away. Also where it lies ahead, since the clock was set
+/// back: what is remembered must not live longer for that.
+fn is_within(seconds: u64, moment: u64, now: u64) -> bool {
+    now.abs_diff(moment) < seconds
 }
 
 /// Every configured key is compared, so that the place of the right one does not show.

@@ -12,6 +12,7 @@ use crate::{
     limits::{LimitSource, Limits},
     refusal::{Refusal, RefusalKind},
     reservation::LedgerKey,
+    window::Window,
 };
 
 /// How many rows have refusals kept.
@@ -71,7 +72,9 @@ impl RefusalCache {
         let state = self.lock();
         let kept = state.rows.get(key)?;
         let source = kept.refusal.quota.source;
-        let is_current = now < kept.until && kept.limits == *limits;
+        // A clock that was set back must not prolong the refusal.
+        let is_in_window = now < kept.until && kept.until - now <= length(source);
+        let is_current = is_in_window && kept.limits == *limits;
         // A smaller call may fit where a larger one was refused.
         (is_current && kept.refusal.needed <= needed(source)).then(|| kept.refusal.clone())
     }
@@ -132,6 +135,19 @@ impl RefusalCache {
     }
 }
 
+/// How long a refusal lasts at most, in seconds.
+fn length(source: LimitSource) -> u64 {
+    match source {
+        LimitSource::RequestsPerMinute => Window::Minute.seconds(),
+        LimitSource::RequestsPerHour => Window::Hour.seconds(),
+        LimitSource::RequestsPerDay => Window::Day.seconds(),
+        LimitSource::DailyInputTokens
+        | LimitSource::DailyOutputTokens
+        | LimitSource::Concurrency
+        | LimitSource::Budget => SHORT_SECONDS,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +176,17 @@ mod tests {
             cache.keep(&key, &limits, &refusal(source), cache.before(&key, 100));
             assert_eq!(cache.waits_for_room(&key), waits, "{source:?}");
             cache.forget(&key);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_prolongs_no_refusal() {
+        let (cache, limits) = (RefusalCache::default(), Limits::default());
+        let key = LedgerKey::tenant("a");
+        let source = LimitSource::RequestsPerMinute;
+        cache.keep(&key, &limits, &refusal(source), cache.before(&key, 110));
+        for (now, is_refused) in [(159, true), (160, false), (100, true), (99, false)] {
+            assert_eq!(cache.find(&key, &limits, |_| 1, now).is_some(), is_refused, "at {now}");
         }
     }
 

@@ -118,6 +118,29 @@ async fn a_known_key_is_looked_up_twice_a_minute() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_prolongs_nothing_that_is_remembered() {
+    let office = Office::new();
+    let (tenant, issued) = office.tenant_with_key().await;
+    let key = issued.secret.expose();
+    let later = NOW + 3_600;
+    office.opens(key, later).await.unwrap();
+    office.opens("wrong", later).await.unwrap_err();
+    office.table.take_calls();
+    // A little is the difference between two calls.
+    office.opens(key, later - 1).await.unwrap();
+    assert_eq!(office.table.take_calls(), 0);
+    office.tenants.revoke_key(&tenant.id, &issued.key.id, ann(NOW)).await.unwrap();
+    assert_eq!(office.opens(key, NOW).await, Err(ErrorKind::Unauthenticated));
+    office.table.take_calls();
+    office.opens("wrong", NOW).await.unwrap_err();
+    assert_eq!(office.table.take_calls(), 1);
+    office.table.unplug();
+    office.opens("other", later).await.unwrap_err();
+    office.table.plug_in();
+    assert_eq!(office.opens("other", NOW).await, Err(ErrorKind::Unauthenticated));
+}
+
+#[tokio::test]
 async fn an_unknown_key_is_not_looked_up_again_for_ten_seconds() {
     let office = Office::new();
     for (second, reads) in [(0, 1), (9, 0), (10, 1)] {
