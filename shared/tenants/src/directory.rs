@@ -53,6 +53,8 @@ struct Memory {
     known: HashMap<KeyHash, Known>,
     unknown: HashMap<KeyHash, u64>,
     store_failed_at: u64,
+    /// How often a change by this process made it forget something.
+    forgets: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -125,6 +127,7 @@ impl KeyDirectory {
     /// Forgets everything about a tenant, so that a change by this process takes effect at once.
     pub fn forget(&self, tenant_id: &str) {
         let mut memory = self.memory();
+        memory.forgets += 1;
         memory.known.retain(|_, known| known.tenant.id != tenant_id);
         // A key that was just made may have been tried before.
         memory.unknown.clear();
@@ -144,9 +147,10 @@ impl KeyDirectory {
             return stale.map(Some).ok_or_else(|| unavailable(None));
         }
 
+        let forgets = self.memory().forgets;
         match self.look_up(hash, now).await {
             Ok(found) => {
-                self.remember(hash, found.clone(), now);
+                self.remember(hash, found.clone(), (now, forgets));
                 Ok(found.map(|(key, tenant)| issued(key, tenant)))
             }
             Err(cause) => {
@@ -190,8 +194,18 @@ impl KeyDirectory {
         Remembered::Stale(is_within(OUTAGE_SECONDS, known.read_at, now).then_some(principal))
     }
 
-    fn remember(&self, hash: &KeyHash, found: Option<(Arc<ApiKey>, Arc<Tenant>)>, now: u64) {
+    /// Remembers what was found by a look that began at this moment, after so many forgets.
+    fn remember(
+        &self,
+        hash: &KeyHash,
+        found: Option<(Arc<ApiKey>, Arc<Tenant>)>,
+        (now, forgets): (u64, u64),
+    ) {
         let mut memory = self.memory();
+        // What was read before a change must not be remembered after it.
+        if memory.forgets != forgets {
+            return;
+        }
         let Some((key, tenant)) = found else {
             memory.known.remove(hash);
             // Strangers can send any number of wrong keys, so that only so many are remembered.

@@ -1,7 +1,7 @@
 //! The keys of a tenant: made, listed, rotated and revoked.
 
 use serde_json::{Map, Value, json};
-use storage::{Change, Query};
+use storage::{Change, Consistency, Query, Row};
 
 use crate::{
     audit::{Action, AuditEntry, Author},
@@ -94,7 +94,17 @@ impl Tenants {
             changes.extend(deletions(ended)?);
         }
         self.write(&changes).await?;
+        // The write puts back a key that was revoked since it was read.
+        if self.is_revoked(old, now).await? {
+            self.write(&deletions(old)?).await?;
+        }
         Ok(issued)
+    }
+
+    /// Whether a key was revoked in the last minutes.
+    async fn is_revoked(&self, key: &ApiKey, now: u64) -> RepositoryResult<bool> {
+        let Row { pk, sk, .. } = rows::revocation(key, now);
+        Ok(self.table.get(&pk, &sk, Consistency::Strong, now).await?.is_some())
     }
 
     /// Removes a key. Instances that know it may accept it for half a minute more.
@@ -112,6 +122,7 @@ impl Tenants {
             AuditEntry::comparing(author, Action::RevokeKey, tenant, &shown(key), &Map::new());
         let mut changes = vec![entry_row(&entry)?];
         changes.extend(deletions(key)?);
+        changes.push(Change::Put(rows::revocation(key, author.at)));
         self.write(&changes).await
     }
 

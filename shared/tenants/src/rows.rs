@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `tenant#<id>` | `tenant` | a tenant: the note `json`, the number `version` |
 //! | `tenant#<id>` | `key#<key id>` | a key, to list the tenant's keys |
+//! | `tenant#<id>` | `revoked#<key id>` | nothing: the key was revoked a moment ago |
 //! | `key#<hash>` | `key` | the same key, to find whose it is |
 //! | `tenants` | `<id>` | the tenant's name, to list all tenants |
 //! | `tenant-name#<name>` | `name` | whose name it is: the note `tenant`, the number `claimed_at` |
@@ -30,6 +31,11 @@ pub(crate) const JSON: &str = "json";
 pub(crate) const VERSION: &str = "version";
 /// What the keys of a tenant's keys begin with.
 pub(crate) const KEY_PREFIX: &str = "key#";
+
+const REVOKED_PREFIX: &str = "revoked#";
+
+/// How long it is remembered that a key was revoked, in seconds: longer than any change takes.
+const REVOCATION_SECONDS: u64 = 24 * 60 * 60;
 
 const KEY_USE_PREFIX: &str = "key-use#";
 
@@ -68,6 +74,16 @@ pub(crate) fn key_rows(key: &ApiKey) -> Result<[Row; 2], StoreError> {
 
 pub(crate) fn read_key(row: &Row) -> Result<ApiKey, StoreError> {
     serde_json::from_str(&row.value).map_err(|cause| StoreError::new("reading a key", cause))
+}
+
+/// The row that says that a key was revoked, for whoever changes the key at the same time.
+pub(crate) fn revocation(key: &ApiKey, now: u64) -> Row {
+    Row {
+        pk: tenant_partition(&key.tenant),
+        sk: format!("{REVOKED_PREFIX}{}", key.id),
+        value: String::new(),
+        expires: Some(now.saturating_add(REVOCATION_SECONDS)),
+    }
 }
 
 /// The row that says when a key was last used.
