@@ -89,7 +89,8 @@ pub(crate) async fn record(
         subject: Some(subject.to_owned()),
         changes,
     };
-    Ok(tenants.record(&entry).await?)
+    tenants.record(&entry).await?;
+    Ok(())
 }
 
 fn parse_cursor(text: &str) -> Option<(Period, Option<String>)> {

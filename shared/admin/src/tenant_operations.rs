@@ -200,10 +200,11 @@ impl Admin {
         let id = tenant.id;
 
         let patch = self.sealed(&id, patch)?;
-        let tenant = self.tenants.update(&id, &patch, expected, author).await?;
-        // Only in this process. Others see the change when their own copy has aged.
+        let tenant = self.tenants.update(&id, &patch, expected, author).await;
+        // Also after a failure, since the change may be made all the same. Only in this process: others
+        // see the change when their own copy has aged.
         self.gateway.forget_tenant(&id);
-        Ok(tenant)
+        Ok(tenant?)
     }
 
     /// Lets a tenant's keys work, or not.
@@ -215,9 +216,9 @@ impl Admin {
         clock: Clock,
     ) -> AdminResult<Tenant> {
         let id = self.stored_tenant(id, clock).await?.id;
-        let tenant = self.tenants.enable(&id, enabled, author).await?;
+        let tenant = self.tenants.enable(&id, enabled, author).await;
         self.gateway.forget_tenant(&id);
-        Ok(tenant)
+        Ok(tenant?)
     }
 
     /// Removes a tenant and its keys.
@@ -229,10 +230,10 @@ impl Admin {
         clock: Clock,
     ) -> AdminResult<()> {
         let id = self.stored_tenant(id, clock).await?.id;
-        self.tenants.delete(&id, expected, author).await?;
+        let deleted = self.tenants.delete(&id, expected, author).await;
         // In other processes its keys work until their own copy has aged.
         self.gateway.forget_tenant(&id);
-        Ok(())
+        Ok(deleted?)
     }
 
     /// The keys of a tenant, oldest first, expired ones included.
@@ -279,10 +280,10 @@ impl Admin {
             return Err(Problem::field("grace_seconds", "A key lives on for 90 days at most."));
         }
         let id = self.stored_tenant(id, clock).await?.id;
-        let issued = self.tenants.rotate_key(&id, key, grace_seconds, author).await?;
+        let issued = self.tenants.rotate_key(&id, key, grace_seconds, author).await;
 
         self.gateway.forget_tenant(&id);
-        Ok(issued)
+        Ok(issued?)
     }
 
     /// Removes a key.
@@ -294,9 +295,9 @@ impl Admin {
         clock: Clock,
     ) -> AdminResult<()> {
         let id = self.stored_tenant(id, clock).await?.id;
-        self.tenants.revoke_key(&id, key, author).await?;
+        let revoked = self.tenants.revoke_key(&id, key, author).await;
         self.gateway.forget_tenant(&id);
-        Ok(())
+        Ok(revoked?)
     }
 
     /// The tenants of the configuration, `default` first where there is such a key.

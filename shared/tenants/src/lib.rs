@@ -52,7 +52,9 @@ pub use limits::{Budget, DEFAULT_ALERT_LEVELS, LimitSource, Limits, Unpriced};
 pub use principal::{ConfiguredKey, Credential, Principal};
 pub use quota::Quota;
 pub use refusal::{Refusal, RefusalKind};
-pub use repository::{Enabled, Listed, RepositoryError, RepositoryResult, Tenants, audit_month};
+pub use repository::{
+    Enabled, KeptEntry, Listed, RepositoryError, RepositoryResult, Tenants, audit_month,
+};
 pub use reservation::{Hold, LedgerKey, Reservation, ReservationId};
 pub use seal::{SEALING_KEY_BYTES, SealingKey};
 pub use settlement::{Adjustment, Extra, Settlement, Usage};

@@ -91,6 +91,13 @@ pub struct Listed<T> {
     pub cursor: Option<String>,
 }
 
+/// Where an audit entry is kept, for whoever has to take it back.
+#[derive(Debug)]
+pub struct KeptEntry {
+    pk: String,
+    sk: String,
+}
+
 /// Every tenant, over one table.
 #[derive(Clone, Debug)]
 pub struct Tenants {
@@ -263,9 +270,18 @@ impl Tenants {
         self.write(&changes).await
     }
 
-    /// Keeps an entry about a change that was made elsewhere, such as an adjustment.
-    pub async fn record(&self, entry: &AuditEntry) -> RepositoryResult<()> {
-        self.write(&[entry_row(entry)?]).await
+    /// Keeps an entry about a change that is made elsewhere, such as an adjustment.
+    pub async fn record(&self, entry: &AuditEntry) -> RepositoryResult<KeptEntry> {
+        let row = audit_row(entry)?;
+        let kept = KeptEntry { pk: row.pk.clone(), sk: row.sk.clone() };
+        self.write(&[Change::Put(row)]).await?;
+        Ok(kept)
+    }
+
+    /// Takes back the entry about a change that was refused.
+    pub async fn withdraw(&self, kept: KeptEntry) -> RepositoryResult<()> {
+        let KeptEntry { pk, sk } = kept;
+        self.write(&[Change::Delete { pk, sk }]).await
     }
 
     /// Reads a month's audit entries, newest first, before a cursor.
@@ -315,10 +331,6 @@ impl Tenants {
             set: vec![(rows::JSON.to_owned(), rows::tenant_note(after)?)],
             ..tenant_row(&after.id)
         };
-        if matches!(self.table.tally(&change).await?, Tallied::Refused(_)) {
-            return Ok(false);
-        }
-
         let entry = AuditEntry::comparing(
             author,
             Action::UpdateTenant,
@@ -326,14 +338,22 @@ impl Tenants {
             &before.settings.to_stored_json(),
             &after.settings.to_stored_json(),
         );
-        let mut changes = vec![entry_row(&entry)?];
+        // The entry first: no change without one, whatever fails on the way.
+        let kept = self.record(&entry).await?;
+        if matches!(self.table.tally(&change).await?, Tallied::Refused(_)) {
+            self.withdraw(kept).await?;
+            return Ok(false);
+        }
+
         if old_name != name {
             let (pk, sk) = (rows::name_partition(old_name), rows::NAME.to_owned());
-            changes.push(Change::Delete { pk, sk });
+            let old = Change::Delete { pk, sk };
             let (pk, sk, value) = (rows::TENANTS.to_owned(), after.id.clone(), name.clone());
-            changes.push(Change::Put(Row { pk, sk, value, expires: None }));
+            let new = Change::Put(Row { pk, sk, value, expires: None });
+            // The change is made whatever becomes of this: a name that stays behind is borne by nobody,
+            // and may be taken over.
+            self.write(&[old, new]).await.ok();
         }
-        self.write(&changes).await?;
         Ok(true)
     }
 
@@ -385,12 +405,17 @@ pub enum Enabled {
     No,
 }
 
-/// The row of an audit entry. Entries that a process makes in one second keep their order.
+/// The write of an audit entry.
 pub(crate) fn entry_row(entry: &AuditEntry) -> RepositoryResult<Change> {
+    audit_row(entry).map(Change::Put)
+}
+
+/// The row of an audit entry. Entries that a process makes in one second keep their order.
+fn audit_row(entry: &AuditEntry) -> RepositoryResult<Row> {
     static ENTRIES: AtomicU32 = AtomicU32::new(0);
     let number = ENTRIES.fetch_add(1, Ordering::Relaxed);
     let unique = random_id(&format!("{number:010}-")).ok_or_else(no_randomness)?;
-    Ok(Change::Put(entry.row(&unique)?))
+    Ok(entry.row(&unique)?)
 }
 
 pub(crate) fn no_randomness() -> RepositoryError {
