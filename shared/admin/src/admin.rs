@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway::{Clock, Gateway};
+use serde_json::{Map, Value};
 use storage::{Secret, Stores};
-use tenants::{Author, SealingKey, Tenants};
+use tenants::{Action, Author, SealingKey, Tenants};
 
 use crate::{
+    audit::audit_entry,
     authentication::Remembered,
     configuration_source::ConfigSource,
     login_throttle::LoginThrottle,
@@ -93,16 +95,21 @@ impl Admin {
         Ok(book)
     }
 
-    /// Changes the book of operators, and sees the change at once.
+    /// Changes the book of operators, and sees the change at once. The audit says what `change` gives
+    /// beside its outcome.
     pub(crate) async fn change_book<T>(
         &self,
-        now: u64,
-        change: impl Fn(&mut Book) -> AdminResult<T>,
+        author: Author<'_>,
+        (action, subject): (Action, &str),
+        change: impl Fn(&mut Book) -> AdminResult<(T, Map<String, Value>)>,
     ) -> AdminResult<T> {
-        let changed = self.books.change(now, change).await;
+        let entry = |(_, changes): &(T, Map<String, Value>)| {
+            Some(audit_entry(author, (action, subject), changes.clone()))
+        };
+        let changed = self.books.change_with(author.at, change, entry).await;
         // Forgotten even if the change failed: a write whose response was lost may have been made.
         *self.book.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        changed
+        changed.map(|(outcome, _)| outcome)
     }
 
     /// Seals a secret for one purpose.

@@ -61,17 +61,6 @@ impl Admin {
         }
         Ok(Listed { items, cursor: None })
     }
-
-    /// Keeps an entry about something that is no tenant: an operator, a token, the configuration.
-    pub(crate) async fn record(
-        &self,
-        author: Author<'_>,
-        action: Action,
-        subject: &str,
-        changes: Map<String, Value>,
-    ) -> AdminResult<()> {
-        record(&self.tenants, author, (action, subject), changes).await
-    }
 }
 
 /// Keeps an entry about something that is no tenant.
@@ -81,16 +70,24 @@ pub(crate) async fn record(
     (action, subject): (Action, &str),
     changes: Map<String, Value>,
 ) -> AdminResult<()> {
-    let entry = AuditEntry {
+    tenants.record(&audit_entry(author, (action, subject), changes)).await?;
+    Ok(())
+}
+
+/// An entry about something that is no tenant: an operator, a token, the configuration.
+pub(crate) fn audit_entry(
+    author: Author<'_>,
+    (action, subject): (Action, &str),
+    changes: Map<String, Value>,
+) -> AuditEntry {
+    AuditEntry {
         at: author.at,
         actor: author.name.to_owned(),
         action,
         tenant: String::new(),
         subject: Some(subject.to_owned()),
         changes,
-    };
-    tenants.record(&entry).await?;
-    Ok(())
+    }
 }
 
 fn parse_cursor(text: &str) -> Option<(Period, Option<String>)> {

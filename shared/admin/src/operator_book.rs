@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use storage::{Condition, Consistency, StoreError, Table, Tallied, Tally};
+use tenants::{AuditEntry, Tenants};
 
 use crate::{
     operator::Role,
@@ -89,14 +90,36 @@ impl OperatorBooks {
         now: u64,
         change: impl Fn(&mut Book) -> AdminResult<T>,
     ) -> AdminResult<T> {
+        self.change_with(now, change, |_| None).await
+    }
+
+    /// The same, with an entry in the audit about what `change` gives.
+    pub(crate) async fn change_with<T>(
+        &self,
+        now: u64,
+        change: impl Fn(&mut Book) -> AdminResult<T>,
+        entry: impl Fn(&T) -> Option<AuditEntry>,
+    ) -> AdminResult<T> {
+        let audit = Tenants::new(self.table.clone());
         for _ in 0..MAX_WRITES {
             let (before, version) = self.read_versioned(now).await?;
 
             let mut after = before.clone();
             let outcome = change(&mut after)?;
             // A change that changes nothing needs no version, and wakes no other writer.
-            if after == before || self.write(&after, version).await? {
+            if after == before {
                 return Ok(outcome);
+            }
+            // The entry first: no change without one, whatever fails on the way.
+            let kept = match entry(&outcome) {
+                Some(entry) => Some(audit.record(&entry).await?),
+                None => None,
+            };
+            if self.write(&after, version).await? {
+                return Ok(outcome);
+            }
+            if let Some(kept) = kept {
+                audit.withdraw(kept).await?;
             }
         }
         Err(Problem::new(ProblemKind::Conflict, "Operators are being changed by somebody else."))
@@ -127,5 +150,79 @@ impl OperatorBooks {
             ..Tally::default()
         };
         Ok(matches!(self.table.tally(&change).await?, Tallied::Done(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::{Change, Page, Pending, Query, Row, memory};
+    use tenants::{Action, audit_month};
+
+    use super::*;
+
+    const NOW: u64 = 1_795_860_000;
+
+    /// A table that fails once the entry is written.
+    #[derive(Debug)]
+    struct WithoutTallies(Arc<dyn Table>);
+
+    impl Table for WithoutTallies {
+        fn get<'a>(
+            &'a self,
+            pk: &'a str,
+            sk: &'a str,
+            consistency: Consistency,
+            now: u64,
+        ) -> Pending<'a, Option<Row>> {
+            self.0.get(pk, sk, consistency, now)
+        }
+
+        fn query<'a>(&'a self, query: &'a Query) -> Pending<'a, Page> {
+            self.0.query(query)
+        }
+
+        fn get_tallies<'a>(
+            &'a self,
+            pk: &'a str,
+            sk: &'a str,
+            consistency: Consistency,
+            now: u64,
+        ) -> Pending<'a, Option<storage::Tallies>> {
+            self.0.get_tallies(pk, sk, consistency, now)
+        }
+
+        fn tally<'a>(&'a self, _: &'a Tally) -> Pending<'a, Tallied> {
+            Box::pin(async { Err(StoreError::new("writing", "the disk is full")) })
+        }
+
+        fn write<'a>(&'a self, changes: &'a [Change]) -> Pending<'a, ()> {
+            self.0.write(changes)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_of_operators_that_fails_in_the_middle_leaves_its_entry() {
+        let memory = memory::open().config;
+        let books = OperatorBooks::new(Arc::new(WithoutTallies(memory.clone())));
+        let entry = AuditEntry {
+            at: NOW,
+            actor: "ann".to_owned(),
+            action: Action::LogOutEverywhere,
+            tenant: String::new(),
+            subject: Some("bob".to_owned()),
+            changes: serde_json::Map::new(),
+        };
+        let changed = books.change_with(
+            NOW,
+            |book| {
+                book.epochs.insert("bob".to_owned(), 1);
+                Ok(())
+            },
+            |()| Some(entry.clone()),
+        );
+        assert!(changed.await.is_err());
+        assert_eq!(books.read(NOW).await.unwrap(), Book::default());
+        let audit = Tenants::new(memory).audit(audit_month(NOW), None, 9, NOW).await.unwrap();
+        assert_eq!(audit.items, [entry]);
     }
 }

@@ -154,7 +154,7 @@ impl Admin {
         let hash = password::hash(password).await?;
         let now = author.at;
         let made = StoredOperator { role, password: hash, created: now, updated: now };
-        self.change_book(now, |book| {
+        self.change_book(author, (Action::CreateOperator, name), |book| {
             if book.operators.contains_key(name) {
                 let detail = "Another operator has this name.";
                 return Err(Problem::new(ProblemKind::Conflict, detail));
@@ -163,12 +163,9 @@ impl Admin {
                 return Err(Problem::new(ProblemKind::Conflict, "There are too many operators."));
             }
             book.operators.insert(name.to_owned(), made.clone());
-            Ok(())
+            Ok(((), changes([("role", Value::Null, json!(role))])))
         })
         .await?;
-
-        let changes = changes([("role", Value::Null, json!(role))]);
-        self.record(author, Action::CreateOperator, name, changes).await?;
         Ok(OperatorView { name: name.to_owned(), role, created: Some(now) })
     }
 
@@ -188,11 +185,13 @@ impl Admin {
             }
             None => None,
         };
-        let (before, after) = self
-            .change_book(author.at, |book| {
+        // The audit says that a password was changed, never to what.
+        let password = if hash.is_some() { json!("[secret]") } else { Value::Null };
+        let after = self
+            .change_book(author, (Action::UpdateOperator, name), |book| {
                 let stored = book.operators.get_mut(name);
                 let stored = stored.ok_or_else(|| Problem::not_found("operator"))?;
-                let before = stored.clone();
+                let before = stored.role;
                 stored.role = change.role.unwrap_or(stored.role);
                 stored.updated = author.at;
                 if let Some(hash) = &hash {
@@ -204,16 +203,13 @@ impl Admin {
                 }
 
                 keep_an_admin(book, &configured)?;
-                Ok((before, after))
+                let changed = changes([
+                    ("role", json!(before), json!(after.role)),
+                    ("password", Value::Null, password.clone()),
+                ]);
+                Ok((after, changed))
             })
             .await?;
-        // The audit says that a password was changed, never to what.
-        let password = |is_new: bool| if is_new { json!("[secret]") } else { Value::Null };
-        let changed = changes([
-            ("role", json!(before.role), json!(after.role)),
-            ("password", Value::Null, password(hash.is_some())),
-        ]);
-        self.record(author, Action::UpdateOperator, name, changed).await?;
         let created = Some(after.created);
         Ok(OperatorView { name: name.to_owned(), role: after.role, created })
     }
@@ -226,27 +222,25 @@ impl Admin {
         clock: Clock,
     ) -> AdminResult<()> {
         let configured = self.configured_operators(clock).await;
-        let gone = self.change_book(author.at, |book| {
+        self.change_book(author, (Action::DeleteOperator, name), |book| {
             let gone = book.operators.remove(name);
             let gone = gone.ok_or_else(|| Problem::not_found("operator"))?;
             // Kept after the operator is gone: one that is made anew under the name must not revive
             // old cookies.
             *book.epochs.entry(name.to_owned()).or_default() += 1;
             keep_an_admin(book, &configured)?;
-            Ok(gone)
-        });
-        let changes = changes([("role", json!(gone.await?.role), Value::Null)]);
-        self.record(author, Action::DeleteOperator, name, changes).await
+            Ok(((), changes([("role", json!(gone.role), Value::Null)])))
+        })
+        .await
     }
 
     /// Ends every session of an operator, wherever it is.
     pub async fn log_out_everywhere(&self, name: &str, author: Author<'_>) -> AdminResult<()> {
-        self.change_book(author.at, |book| {
+        self.change_book(author, (Action::LogOutEverywhere, name), |book| {
             *book.epochs.entry(name.to_owned()).or_default() += 1;
-            Ok(())
+            Ok(((), Map::new()))
         })
-        .await?;
-        self.record(author, Action::LogOutEverywhere, name, Map::new()).await
+        .await
     }
 
     /// Every token, oldest first, expired ones included.
@@ -278,29 +272,28 @@ impl Admin {
             created: author.at,
             expires: new.expires,
         };
-        self.change_book(author.at, |book| {
+        self.change_book(author, (Action::CreateToken, &id), |book| {
             if MAX_ENTRIES <= book.tokens.len() {
                 return Err(Problem::new(ProblemKind::Conflict, "There are too many tokens."));
             }
             book.tokens.insert(id.clone(), token.clone());
-            Ok(())
+            let changes = changes([
+                ("name", Value::Null, json!(new.name)),
+                ("role", Value::Null, json!(new.role)),
+            ]);
+            Ok(((), changes))
         })
         .await?;
-        let changes = changes([
-            ("name", Value::Null, json!(new.name)),
-            ("role", Value::Null, json!(new.role)),
-        ]);
-        self.record(author, Action::CreateToken, &id, changes).await?;
         Ok((TokenView::new(&id, &token), Secret::new(text)))
     }
 
     /// Removes a token.
     pub async fn revoke_token(&self, id: &str, author: Author<'_>) -> AdminResult<()> {
-        let gone = self.change_book(author.at, |book| {
-            book.tokens.remove(id).ok_or_else(|| Problem::not_found("token"))
-        });
-        let changes = changes([("name", json!(gone.await?.name), Value::Null)]);
-        self.record(author, Action::RevokeToken, id, changes).await
+        self.change_book(author, (Action::RevokeToken, id), |book| {
+            let gone = book.tokens.remove(id).ok_or_else(|| Problem::not_found("token"))?;
+            Ok(((), changes([("name", json!(gone.name), Value::Null)])))
+        })
+        .await
     }
 }
 
