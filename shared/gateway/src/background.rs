@@ -12,7 +12,7 @@ use std::{
 };
 
 use storage::StoreError;
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::{runtime::Handle, sync::oneshot, task::JoinSet};
 
 use crate::Configuration;
 
@@ -84,6 +84,18 @@ impl Background {
     fn take(&self) -> JoinSet<()> {
         std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Does work to its end, also when nobody waits for its outcome any more. None where the work ended
+/// without one.
+pub(crate) async fn carry_on<T: Send + 'static>(
+    configuration: &Configuration,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let (sender, outcome) = oneshot::channel();
+    // An outcome that nobody takes is dropped where the work was done.
+    configuration.start_behind(async move { drop(sender.send(work.await)) });
+    outcome.await.ok()
 }
 
 /// A write whose outcome always has an owner: whoever waits for it or, once they have left, `undo`.

@@ -46,7 +46,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use canonical::{Error, Result};
+use canonical::{Error, ErrorKind, Result};
 use config::Auth;
 use providers::UpstreamResponse;
 use routing::{AttemptId, Failover, Limits, ModelQuery, Outlook, RoutePlan};
@@ -55,6 +55,7 @@ use tenants::{KeyDirectory, Ledger, Tenant, UnreachablePolicy};
 
 pub use admission::{AdmittedCall, CallLimits};
 pub use attempt_watch::{AttemptNews, AttemptWatch};
+use background::carry_on;
 pub use cache::{CacheMode, CacheWish};
 pub use call::{Call, CallHints, Clock};
 pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
@@ -185,7 +186,18 @@ impl Gateway {
     }
 
     /// Makes a call that was admitted: attempts one target after the other until one responds.
-    pub async fn respond(&self, admitted: AdmittedCall) -> Result<GatewayReply> {
+    ///
+    /// A call whose response was promised to be kept goes on when nobody waits for it any more.
+    pub async fn respond(self: &Arc<Self>, admitted: AdmittedCall) -> Result<GatewayReply> {
+        if admitted.hit.is_some() || !admitted.running.is_promised() {
+            return self.make(admitted).await;
+        }
+        let this = self.clone();
+        let made = carry_on(&self.configuration, async move { this.make(admitted).await });
+        made.await.unwrap_or_else(|| Err(ended_without_outcome()))
+    }
+
+    async fn make(&self, admitted: AdmittedCall) -> Result<GatewayReply> {
         let AdmittedCall { mut running, plan, hit } = admitted;
         if let Some(hit) = hit {
             return Ok(GatewayReply::from_cache(*hit, running));
@@ -313,6 +325,11 @@ impl Gateway {
             self.configuration.drain(left).await;
         }
     }
+}
+
+fn ended_without_outcome() -> Error {
+    Error::new(ErrorKind::Internal, "Something went wrong within the gateway.")
+        .caused_by("a call ended without an outcome")
 }
 
 /// Whether a key was refused that may have been changed where it is kept.

@@ -1,6 +1,8 @@
 //! Idempotency keys: one request, however often it is sent.
 
-use canonical::ErrorKind;
+use std::time::Duration;
+
+use canonical::{ErrorKind, MicroDollars, Outcome};
 use telemetry::CacheOutcome;
 use testkit::{
     openai,
@@ -12,6 +14,11 @@ use super::{
     support::{TestGateway, config, provider, read_events},
 };
 use crate::Call;
+
+/// A whole response.
+const WHOLE: &str = r#"{"id":"1","object":"chat.completion","created":1,"model":"gpt-4o-mini",
+    "choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}],
+    "usage":{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21}}"#;
 
 async fn gateway(first: &FakeProvider) -> TestGateway {
     TestGateway::start(&config(&[("first", first)])).await
@@ -76,6 +83,46 @@ async fn a_stream_whose_client_left_is_there_when_it_comes_back() {
     }
     assert!(text.contains("Hel") && text.contains("lo"), "{text}");
     assert_eq!(first.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_call_whose_client_leaves_before_the_response_is_made_and_paid_once() {
+    for stream in [false, true] {
+        let latch = Latch::new();
+        let held = Step::Latch(latch.clone());
+        let answer = match stream {
+            true => ScriptedResponse::stream([
+                held,
+                openai::chunk("Hello"),
+                openai::finish("stop"),
+                openai::usage(9, 12),
+                openai::done(),
+            ]),
+            false => ScriptedResponse::stream([held, Step::text(WHOLE)])
+                .header("content-type", "application/json"),
+        };
+        let first = provider([answer]).await;
+        let gateway = gateway(&first).await;
+        let leaves = gateway.answer(keyed(&gateway, "both", stream).await);
+        let is_called = async {
+            while first.requests().is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            _ = leaves => panic!("nothing was waited for"),
+            () = is_called => {}
+        }
+        let refused = gateway.answer(keyed(&gateway, "both", stream).await).await.unwrap_err();
+        assert_eq!((refused.kind, refused.retry_after.is_some()), (ErrorKind::Conflict, true));
+
+        latch.open();
+        let records = gateway.records().await;
+        let made = records.iter().find(|it| it.end.outcome == Outcome::Success);
+        assert_eq!(made.map(|it| it.cost), Some(Some(MicroDollars(12_009))));
+        let again = gateway.answer(keyed(&gateway, "both", stream).await).await.unwrap();
+        assert_eq!((again.cache, first.requests().len()), (CacheOutcome::Hit, 1));
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! Configurations that are read while another one takes their place, and probes.
 
-use std::sync::Arc;
-
 use storage::{Stores, memory};
 use testkit::{openai, provider::ScriptedResponse};
 
@@ -44,7 +42,7 @@ async fn a_provider_that_hangs_takes_no_other_ones_probes() {
     let yaml =
         format!("providers:\n{}{}", item("first", &first.url()), item("second", &second.url()));
     let TestGateway { gateway, .. } = TestGateway::start(&yaml).await;
-    let probing = tokio::spawn(Arc::new(gateway).probe_providers(|| WALL));
+    let probing = tokio::spawn(gateway.probe_providers(|| WALL));
     while first.requests().is_empty() || second.requests().is_empty() {
         tokio::task::yield_now().await;
     }

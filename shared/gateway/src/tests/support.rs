@@ -28,7 +28,7 @@ pub(crate) const WALL: u64 = 1_790_000_000_000;
 
 /// A gateway, its scripted providers, and its clock.
 pub(crate) struct TestGateway {
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: Arc<Gateway>,
     pub(crate) records: Arc<Collected>,
     /// The time: a call sees it stand still.
     clock: Mutex<Clock>,
@@ -99,7 +99,7 @@ impl TestGateway {
         let records = Arc::new(Collected::default());
         let sink = sink(&configuration);
         let gateway = Self {
-            gateway: Gateway::new(configuration, vec![records.clone(), sink.clone()]),
+            gateway: Arc::new(Gateway::new(configuration, vec![records.clone(), sink.clone()])),
             records,
             clock: Mutex::new(clock),
             next_id: AtomicUsize::new(0),

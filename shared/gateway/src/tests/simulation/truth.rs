@@ -24,6 +24,8 @@ pub(crate) enum Ended {
     Failed(ErrorKind),
     /// The client left.
     Left,
+    /// The client left before a whole response that is made all the same, since it was promised.
+    Promised,
     /// Not at all.
     Never,
 }
@@ -51,16 +53,23 @@ impl Truth {
                 if text != TEXTS.concat() {
                     self.violate(10, format!("{plan:?} got {text:?}"));
                 }
-                if let Some(key) = plan.key.filter(|_| is_made) {
-                    let made = self.made.entry(key).or_default();
-                    *made += 1;
-                    if 1 < *made && self.died == 0 {
-                        self.violate(11, format!("{plan:?} was made again"));
-                    }
+                if is_made {
+                    self.made(plan);
                 }
             }
+            Ended::Promised => self.made(plan),
             Ended::Never => self.violate(13, format!("{plan:?} does not end")),
             Ended::Failed(_) | Ended::Left => {}
+        }
+    }
+
+    /// Learns that the response to a request was made.
+    fn made(&mut self, plan: &Plan) {
+        let Some(key) = plan.key else { return };
+        let made = self.made.entry(key).or_default();
+        *made += 1;
+        if 1 < *made && self.died == 0 {
+            self.violate(11, format!("{plan:?} was made again"));
         }
     }
 

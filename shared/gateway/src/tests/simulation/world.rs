@@ -19,7 +19,8 @@ use super::{
     truth::{Ended, Truth, text_of},
 };
 use crate::{
-    CacheMode, CacheWish, Call, CallLimits, Client, GatewayReplyBody, ProxyVariables,
+    AdmittedCall, CacheMode, CacheWish, Call, CallLimits, Client, GatewayReply, GatewayReplyBody,
+    ProxyVariables,
     tests::{limits::tenant, support::TestGateway},
 };
 
@@ -55,6 +56,8 @@ pub(crate) struct Plan {
     is_cached: bool,
     /// After how many events the client leaves.
     leaves_after: Option<usize>,
+    /// After how long the client leaves who has no response until then.
+    leaves_before: Option<Duration>,
 }
 
 /// What a schedule plays.
@@ -171,6 +174,7 @@ impl World {
             key,
             is_cached,
             leaves_after: (self.draw(8) == 0).then(|| self.draw(5) as usize),
+            leaves_before: (self.draw(8) == 0).then(|| Duration::from_millis(self.draw(20).into())),
         };
         let at = self.draw(INSTANCES as u32) as usize;
         let (gateway, tenant, mutant) =
@@ -302,6 +306,20 @@ fn config(providers: &[FakeProvider], mutant: Option<Mutant>) -> String {
     yaml
 }
 
+/// The reply to a call, as long as its client waits for it.
+async fn respond(
+    gateway: &TestGateway,
+    plan: &Plan,
+    admitted: AdmittedCall,
+) -> Result<GatewayReply, Ended> {
+    // A stream may still break, and is made again then.
+    let is_promised = admitted.running.is_promised() && !plan.stream;
+    let within = plan.leaves_before.unwrap_or(Duration::MAX);
+    let reply = tokio::time::timeout(within, gateway.gateway.respond(admitted)).await;
+    let left = if is_promised { Ended::Promised } else { Ended::Left };
+    reply.map_err(|_elapsed| left)?.map_err(|error| Ended::Failed(error.kind))
+}
+
 /// Makes a call as a client does.
 async fn make(
     gateway: &TestGateway,
@@ -318,13 +336,13 @@ async fn make(
         ..call
     };
     let admitted = gateway.gateway.admit_call(call, &mut CallLimits::default()).await;
-    let reply = match admitted {
-        Ok(admitted) => gateway.gateway.respond(admitted).await,
+    let admitted = match admitted {
+        Ok(admitted) => admitted,
         Err(error) => return Ended::Failed(error.kind),
     };
-    let reply = match reply {
+    let reply = match respond(gateway, plan, admitted).await {
         Ok(reply) => reply,
-        Err(error) => return Ended::Failed(error.kind),
+        Err(ended) => return ended,
     };
     let is_made = reply.cache != CacheOutcome::Hit;
     let mut stream = match reply.body {
