@@ -24,6 +24,8 @@ const SORT_KEY: &str = "claim";
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// How long after its deadline the owner of a claim counts as dead, in seconds.
 const DEATH_MARGIN: u64 = 30;
+/// How long before its end the claim of a call that goes on is renewed at least, in seconds.
+const RENEWAL_MARGIN: u64 = 30;
 
 /// A claim on an idempotency key, held by the call that makes the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +33,10 @@ pub(crate) struct Claim {
     pk: String,
     owner: String,
     ttl: Duration,
+    /// Until when the owner is alive unless it renews the claim, in seconds since 1970.
+    until: u64,
+    /// When the key is free again, in seconds since 1970.
+    over: u64,
 }
 
 /// Whether a call may go on under its key.
@@ -55,7 +61,9 @@ impl Claim {
         let pk = format!("idempotency#{}#{}", call.tenant.id, digest(&scope));
         // The claim of a dead owner is taken over by exactly one of several callers.
         let owner = ReservationId::random().ok_or_else(no_randomness)?.attribute();
-        Ok(Some(Self { pk, owner, ttl }))
+        let now = call.clock.now() / 1000;
+        let (until, over) = (now + call.time_allowed().as_secs(), now + ttl.as_secs());
+        Ok(Some(Self { pk, owner, ttl, until, over }))
     }
 
     /// Claims the key, or finds the response that was made under it. A claim whose client left
@@ -63,7 +71,7 @@ impl Claim {
     pub(crate) async fn take(self, call: &Call, configuration: &Configuration) -> Result<Claimed> {
         let table = &*configuration.stores().state;
         let (now, body) = (call.clock.now() / 1000, fingerprint(call));
-        let first = self.claiming(call, &body, Condition::Absent("owner".to_owned()));
+        let first = self.claiming(&body, Condition::Absent("owner".to_owned()));
         let row = match self.write(first.clone(), configuration).await.map_err(unavailable)? {
             Tallied::Done(_) => return Ok(Claimed::First(self)),
             // Made already, by a request whose response was lost.
@@ -75,6 +83,8 @@ impl Claim {
         // The row may be there after its end: DynamoDB removes late, and a condition cannot compare
         // times.
         let is_over = row.note("over").and_then(number).is_some_and(|at| at <= now);
+        // No key is free while its first request runs, which may take longer than a key counts.
+        let is_over = is_over && (row.note("done").is_some() || !is_alive(&row, now));
         if !is_over && row.note("body") != Some(body.as_str()) {
             return Err(other_body());
         }
@@ -92,7 +102,7 @@ impl Claim {
 
         let owner = row.note("owner").unwrap_or_default().to_owned();
         // On the condition that the owner is still the dead one: of several callers one wins.
-        let again = self.claiming(call, &body, Condition::Is("owner".to_owned(), owner));
+        let again = self.claiming(&body, Condition::Is("owner".to_owned(), owner));
         // A store may remove a row that is over between the two writes.
         for change in [again, first] {
             let written = self.write(change, configuration).await.map_err(unavailable)?;
@@ -116,14 +126,12 @@ impl Claim {
         OwnedWrite::new(configuration, async move { table.tally(&change).await }, undo)
     }
 
-    fn claiming(&self, call: &Call, body: &str, condition: Condition) -> Tally {
-        let now = call.clock.now() / 1000;
-        let (until, expires) = (now + call.time_allowed().as_secs(), now + self.ttl.as_secs());
+    fn claiming(&self, body: &str, condition: Condition) -> Tally {
         let notes = [
             ("owner", self.owner.clone()),
             ("body", body.to_owned()),
-            ("until", until.to_string()),
-            ("over", expires.to_string()),
+            ("until", self.until.to_string()),
+            ("over", self.over.to_string()),
         ];
         Tally {
             pk: self.pk.clone(),
@@ -131,9 +139,32 @@ impl Claim {
             conditions: vec![condition],
             set: notes.map(|(name, text)| (name.to_owned(), text)).into(),
             remove: vec!["done".to_owned()],
-            expires: Some(expires.max(until)),
+            expires: Some(self.expires()),
             ..Tally::default()
         }
+    }
+
+    /// When the row may go.
+    fn expires(&self) -> u64 {
+        self.over.max(self.until + DEATH_MARGIN)
+    }
+
+    /// Whether the claim has to be renewed, which it counts as from then on. `silence` is how long the
+    /// call may go on unseen.
+    pub(crate) fn prolong(&mut self, now: u64, silence: Duration) -> bool {
+        let margin = RENEWAL_MARGIN.max(silence.as_secs());
+        let is_due = self.until < now + margin;
+        if is_due {
+            self.until = now + 2 * margin;
+        }
+        is_due
+    }
+
+    /// Notes how long the owner is alive at least.
+    pub(crate) async fn renew(&self, table: &dyn Table) -> Result<(), StoreError> {
+        let set = vec![("until".to_owned(), self.until.to_string())];
+        let expires = Some(self.expires());
+        table.tally(&Tally { set, expires, ..self.ours() }).await.map(drop)
     }
 
     /// Where the response is kept.
@@ -193,4 +224,21 @@ fn unavailable(cause: StoreError) -> Error {
     let mut error = Error::new(ErrorKind::Unavailable, message).caused_by(cause);
     error.retry_after = Some(RETRY_AFTER);
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_renewed_before_its_end_and_again_before_the_next() {
+        let (pk, owner) = ("p".to_owned(), "o".to_owned());
+        let mut claim = Claim { pk, owner, ttl: Duration::from_secs(5), until: 100, over: 15 };
+        let renewed: Vec<u64> =
+            (10..=200).filter(|now| claim.prolong(*now, Duration::ZERO)).collect();
+        assert_eq!(renewed, [71, 102, 133, 164, 195]);
+        assert!(claim.prolong(200, Duration::from_secs(90)));
+        assert_eq!(claim.until, 200 + 180);
+        assert_eq!(claim.expires(), 380 + 30);
+    }
 }

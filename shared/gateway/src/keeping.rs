@@ -5,7 +5,7 @@ use providers::KeptResponse;
 use storage::{Change, Row, Stores};
 
 use crate::{
-    Clock, Configuration,
+    Call, Clock, Configuration,
     background::persist,
     cache::{CachePlace, is_whole},
     idempotency::Claim,
@@ -55,6 +55,21 @@ impl Keeping {
             let is_written = write(&stores, cached.into_iter().chain(claimed).collect()).await;
             if let Some(claim) = claim {
                 end_claim(&claim, has_claimed && is_written, &stores).await;
+            }
+        });
+    }
+
+    /// Renews the claim of a call that goes on, behind the call: nothing bounds how long a stream may
+    /// take.
+    pub(crate) fn renew_claim(&mut self, call: &Call, configuration: &Configuration) {
+        let Some(claim) = &mut self.claim else { return };
+        if !claim.prolong(call.clock.now() / 1000, call.snapshot.config.idle_timeout) {
+            return;
+        }
+        let (claim, stores) = (claim.clone(), configuration.stores().clone());
+        configuration.start_behind(async move {
+            if let Err(cause) = persist(|| claim.renew(&*stores.state)).await {
+                tracing::warn!(%cause, "failed to renew the claim of an idempotency key");
             }
         });
     }

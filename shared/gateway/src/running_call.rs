@@ -250,8 +250,9 @@ impl RunningCall {
     }
 
     /// Keeps and grows what the call holds while its stream goes on, for which the stream may have to
-    /// wait. The error ends the stream.
+    /// wait, and renews its claim. The error ends the stream.
     pub(crate) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<Option<Error>> {
+        self.keeping.renew_claim(&self.call, &self.configuration);
         let progress = Progress { usage: self.usage, written_tokens: self.written_tokens };
         let time = (self.call.clock, self.call.time_allowed());
         self.permits.iter_mut().for_each(|(_, permit)| permit.renew(self.call.clock));

@@ -64,6 +64,26 @@ async fn while_the_first_runs_others_have_to_wait() {
 }
 
 #[tokio::test]
+async fn no_key_is_taken_over_while_its_stream_goes_on() {
+    for setting in ["route_timeout: 3s\n", "route_timeout: 3s\nidempotency: { ttl: 5s }\n"] {
+        let latch = Latch::new();
+        let steps = [openai::role(), openai::chunk("Hi"), Step::Latch(latch.clone())];
+        let end = [openai::finish("stop"), openai::done()];
+        let first = provider([ScriptedResponse::stream(steps.into_iter().chain(end))]).await;
+        let yaml = format!("{}{setting}", config(&[("first", &first)]));
+        let gateway = TestGateway::start(&yaml).await;
+        let mut running = gateway.stream_of(keyed(&gateway, "both", true).await).await;
+        read_events(&mut running, 2).await;
+        gateway.gateway.drain().await;
+        gateway.advance(36);
+        let refused = gateway.answer(keyed(&gateway, "both", true).await).await.unwrap_err();
+        assert_eq!((refused.kind, first.requests().len()), (ErrorKind::Conflict, 1));
+        latch.open();
+        assert_eq!(read_events(&mut running, usize::MAX).await, None);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_whose_client_left_is_there_when_it_comes_back() {
     let latch = Latch::new();
     let steps = [openai::role(), openai::chunk("Hel"), Step::Latch(latch.clone())];
