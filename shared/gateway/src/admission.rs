@@ -74,7 +74,7 @@ impl Gateway {
         let plan = resolve(&running.call)?;
         apply_policy(&mut running.call)?;
         // Before the reservation, since a response that was made before costs nothing.
-        let hit = self.find_response(running).await?;
+        let hit = self.find_response(running, &plan).await?;
         match hit {
             Some(hit) => {
                 // A response that was made before holds and costs nothing, but counts as a request.
@@ -90,12 +90,16 @@ impl Gateway {
 
     /// The response to the same request, made before: under the client's idempotency key, or kept in
     /// the response cache.
-    async fn find_response(&self, running: &mut RunningCall) -> Result<Option<Box<CacheHit>>> {
+    async fn find_response(
+        &self,
+        running: &mut RunningCall,
+        plan: &RoutePlan,
+    ) -> Result<Option<Box<CacheHit>>> {
         let (call, table) = (&running.call, &*self.configuration.stores().state);
         // The claim comes before the cache: the same key has to get the same response even if the
         // cache has a newer one.
         if let Some(claim) = Claim::of_call(call)? {
-            match claim.clone().take(call, &self.configuration).await {
+            match claim.clone().take(call, plan, &self.configuration).await {
                 Ok(Claimed::Made(hit)) => {
                     running.call.record.cache = Some(CacheOutcome::Hit);
                     return Ok(Some(hit));
@@ -111,7 +115,7 @@ impl Gateway {
             }
         }
 
-        let place = CachePlace::of_call(&running.call);
+        let place = CachePlace::of_call(&running.call, plan);
         let (outcome, hit) = cache::look_up(&running.call, place.as_ref(), table).await?;
         running.call.record.cache = Some(outcome);
         running.keeping.cache = place.filter(|_| hit.is_none());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use canonical::{CanonicalRequest, Error, ErrorKind, MicroDollars, Result, Task};
 use providers::{KeptResponse, UpstreamBody};
+use routing::RoutePlan;
 use serde::{Deserialize, Serialize};
 use storage::{Consistency, Row, StoreError, Table};
 use telemetry::CacheOutcome;
@@ -89,7 +90,7 @@ pub(crate) struct CacheHit {
 
 impl CachePlace {
     /// The place in the response cache; none where the call passes it by.
-    pub(crate) fn of_call(call: &Call) -> Option<Self> {
+    pub(crate) fn of_call(call: &Call, plan: &RoutePlan) -> Option<Self> {
         let usual = &call.snapshot.config.cache;
         let settings = call.tenant.settings.cache;
         let is_enabled = settings.map_or(usual.enabled, |it| it.enabled);
@@ -109,7 +110,7 @@ impl CachePlace {
         }
         // The tenant stands in the key twice, here and in the fingerprint: responses of one are
         // never another's.
-        let pk = format!("cache#{}#{}", call.tenant.id, fingerprint(call));
+        let pk = format!("cache#{}#{}", call.tenant.id, fingerprint(call, plan));
         Some(Self { pk, ttl })
     }
 

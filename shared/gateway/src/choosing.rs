@@ -23,9 +23,8 @@ pub(crate) fn order(
     health: &Health,
     seed: u64,
 ) -> Result<(Vec<usize>, Option<u64>)> {
-    let has_conditions = plan.targets.iter().any(|target| !target.conditions.is_empty());
     // Nearly every call: its request is not decoded for an order that nothing changes.
-    if plan.strategy == Strategy::Order && !plan.is_sticky && !has_conditions {
+    if plan.strategy == Strategy::Order && !plan.is_sticky && !has_conditions(plan) {
         return Ok(((0..plan.targets.len()).collect(), None));
     }
 
@@ -42,6 +41,20 @@ pub(crate) fn order(
     let now = call.clock.instant();
     let circumstances = Circumstances { request: &request, health, cost: &cost, seed, now };
     Ok((routing::order(plan, &circumstances)?, request.session))
+}
+
+/// The places of the targets that conditions leave to a call; empty where no target has conditions.
+pub(crate) fn eligible(call: &Call, plan: &RoutePlan) -> Vec<usize> {
+    if !has_conditions(plan) {
+        return vec![];
+    }
+    let request = traits(call, plan);
+    let is_for = |target: &Target| target.conditions.iter().all(|it| it.is_met(&request));
+    (0..).zip(&plan.targets).filter(|(_, target)| is_for(target)).map(|(nth, _)| nth).collect()
+}
+
+fn has_conditions(plan: &RoutePlan) -> bool {
+    plan.targets.iter().any(|target| !target.conditions.is_empty())
 }
 
 fn output_tokens(request: &GatewayRequest) -> u64 {

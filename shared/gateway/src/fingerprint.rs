@@ -1,17 +1,18 @@
 //! Fingerprints of requests: equal ones ask the same of the same model.
 
 use canonical::CanonicalRequest;
+use routing::RoutePlan;
 use tenants::KeyHash;
 
-use crate::Call;
+use crate::{Call, choosing};
 
 /// Changes with every version, since what a request means may be read otherwise then.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The fingerprint of a call's request, as hexadecimal digits: its tenant, its model, and everything
-/// that it says. Whether it is streamed, and in which format it is keyed, makes no difference, as long
-/// as nothing is keyed that only one format has words for.
-pub(crate) fn fingerprint(call: &Call) -> String {
+/// The fingerprint of a call's request, as hexadecimal digits: its tenant, its model, the targets that
+/// may serve it, and everything that it says. Whether it is streamed, and in which format it is keyed,
+/// makes no difference, as long as nothing is keyed that only one format has words for.
+pub(crate) fn fingerprint(call: &Call, plan: &RoutePlan) -> String {
     let request = &call.request;
     let mut keyed = String::with_capacity(request.raw.body.len() + 256);
     let mut add = |text: &str| {
@@ -25,6 +26,8 @@ pub(crate) fn fingerprint(call: &Call) -> String {
     add(&format!("{:?}", request.task));
     add(request.model.as_deref().unwrap_or_default());
     add(call.only_provider.as_deref().unwrap_or_default());
+    // Conditions read what is no part of the body, such as headers.
+    add(&format!("{:?}", choosing::eligible(call, plan)));
     // Headers that pass through, such as betas, change what a model does.
     for (name, value) in &request.headers {
         add(name);

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use canonical::{Error, ErrorKind, Result};
+use routing::RoutePlan;
 use storage::{Condition, Consistency, StoreError, Table, Tallied, Tallies, Tally};
 use tenants::ReservationId;
 
@@ -68,9 +69,14 @@ impl Claim {
 
     /// Claims the key, or finds the response that was made under it. A claim whose client left
     /// meanwhile is given up.
-    pub(crate) async fn take(self, call: &Call, configuration: &Configuration) -> Result<Claimed> {
+    pub(crate) async fn take(
+        self,
+        call: &Call,
+        plan: &RoutePlan,
+        configuration: &Configuration,
+    ) -> Result<Claimed> {
         let table = &*configuration.stores().state;
-        let (now, body) = (call.clock.now() / 1000, fingerprint(call));
+        let (now, body) = (call.clock.now() / 1000, fingerprint(call, plan));
         let first = self.claiming(&body, Condition::Absent("owner".to_owned()));
         let row = match self.write(first.clone(), configuration).await.map_err(unavailable)? {
             Tallied::Done(_) => return Ok(Claimed::First(self)),

@@ -18,7 +18,7 @@ use super::{
     limits::tenant,
     support::{TestGateway, config, provider},
 };
-use crate::{CacheMode, CacheWish, Call, GatewayReply, GatewayReplyBody};
+use crate::{CacheMode, CacheWish, Call, CallHints, GatewayReply, GatewayReplyBody};
 
 const CACHED: &str = "cache: { enabled: true, ttl: 5m }\n";
 
@@ -123,6 +123,54 @@ async fn nobody_gets_the_response_of_another_tenant() {
     finished(&gateway, call(&gateway, &one, false).await).await;
     let (outcome, _) = finished(&gateway, call(&gateway, &Arc::new(other), false).await).await;
     assert_eq!((outcome, first.requests().len()), (CacheOutcome::Miss, 2));
+}
+
+#[tokio::test]
+async fn a_response_is_given_to_calls_that_conditions_send_the_same_way() {
+    let first = provider([openai::completion("Hi")]).await;
+    let second = provider([openai::completion("Hi"), openai::stream(["Hi"])]).await;
+    let step = |name: &str, when: &str| {
+        format!("      - {{ provider: {name}, model: gpt-4o-mini, when: {{ {when} }} }}\n")
+    };
+    let providers = config(&[("first", &first), ("second", &second)]);
+    let route = |name: &str, when: [&str; 2]| {
+        let steps = step("first", when[0]) + &step("second", when[1]);
+        format!("  - name: {name}\n    steps:\n{steps}")
+    };
+    let routes = route("tiers", ["header: { x-tier: low }", "header: { x-tier: high }"])
+        + &route("forms", ["stream: false", "stream: true"]);
+    let yaml = providers.replace("routes:\n", &format!("routes:\n{routes}")) + CACHED;
+    let gateway = TestGateway::start(&yaml).await;
+    let tenant = tenant(|_| {});
+    let call = async |route: &str, tier: &str, stream: bool| {
+        let body = body(stream).replace("both", route);
+        let request = OpenAiChat.decode(Bytes::from(body)).unwrap();
+        let call = call(&gateway, &tenant, stream).await;
+        let headers = vec![("x-tier".to_owned(), tier.to_owned())];
+        Call { request: Arc::new(request), hints: CallHints { headers, ..call.hints }, ..call }
+    };
+    for (tier, outcome) in [
+        ("low", CacheOutcome::Miss),
+        ("high", CacheOutcome::Miss),
+        ("low", CacheOutcome::Hit),
+        ("high", CacheOutcome::Hit),
+    ] {
+        let reply = gateway.answer(call("tiers", tier, false).await).await.unwrap();
+        let provider = if tier == "low" { "first" } else { "second" };
+        assert_eq!((reply.cache, reply.provider.as_str()), (outcome, provider));
+        gateway.gateway.drain().await;
+    }
+    for (stream, outcome) in
+        [(false, CacheOutcome::Miss), (true, CacheOutcome::Miss), (true, CacheOutcome::Hit)]
+    {
+        let call = call("forms", "", stream).await;
+        assert_eq!(finished(&gateway, call).await.0, outcome, "{stream}");
+    }
+    // Where no condition asks for it, a header makes no difference.
+    for (tier, outcome) in [("low", CacheOutcome::Miss), ("high", CacheOutcome::Hit)] {
+        let call = call("both", tier, false).await;
+        assert_eq!(finished(&gateway, call).await.0, outcome);
+    }
 }
 
 #[tokio::test]
