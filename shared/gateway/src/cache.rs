@@ -3,7 +3,7 @@
 //! A response is kept as its provider's bytes, so that it can be given whole or streamed, in any
 //! format. What was cut, filtered or shortened is never kept.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use canonical::{CanonicalRequest, Error, ErrorKind, MicroDollars, Result, Task};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use storage::{Consistency, Row, StoreError, Table};
 use telemetry::CacheOutcome;
 
-use crate::{Call, fingerprint::fingerprint};
+use crate::{Call, fingerprint::fingerprint, keeping::Whole};
 
 /// How many bytes of a response are kept: with its keys, it fits one row of DynamoDB.
 pub(crate) const MAX_KEPT_BYTES: usize = 390 * 1024;
@@ -75,6 +75,9 @@ pub(crate) struct CachedResponse {
     kept_at: u64,
     /// What the response cost, in micro-dollars; absent where that is not known.
     cost: Option<u64>,
+    /// What the provider was not sent, by the client's names; rows of before have none.
+    #[serde(default)]
+    dropped: Vec<Cow<'static, str>>,
     body: String,
 }
 
@@ -84,6 +87,7 @@ pub(crate) struct CacheHit {
     pub(crate) provider: String,
     pub(crate) model: String,
     pub(crate) body: UpstreamBody,
+    pub(crate) dropped: Vec<Cow<'static, str>>,
     pub(crate) age: u64,
     pub(crate) saved: Option<MicroDollars>,
 }
@@ -120,18 +124,14 @@ impl CachePlace {
     }
 
     /// The row that keeps a response.
-    pub(crate) fn row(
-        &self,
-        kept: &KeptResponse,
-        cost: Option<MicroDollars>,
-        now: u64,
-    ) -> Option<Row> {
+    pub(crate) fn row(&self, kept: &KeptResponse, whole: Whole<'_>, now: u64) -> Option<Row> {
         let response = CachedResponse {
             provider: kept.provider.clone(),
             model: kept.model.clone(),
             format: kept.format.clone(),
             kept_at: now,
-            cost: cost.map(|it| it.0),
+            cost: whole.cost.map(|it| it.0),
+            dropped: whole.dropped.to_vec(),
             // Bedrock's binary frames are no text and are not kept.
             body: std::str::from_utf8(&kept.body).ok()?.to_owned(),
         };
@@ -159,9 +159,15 @@ impl CachedResponse {
         now.saturating_sub(self.kept_at)
     }
 
+    /// Whether the response is as good as a new one to a call that may forbid to drop anything.
+    pub(crate) fn suits(&self, call: &Call) -> bool {
+        !call.strict || self.dropped.is_empty()
+    }
+
     /// The response in the form that a call asks for; none where it cannot be decoded any more.
     pub(crate) async fn replay(self, call: &Call, now: u64) -> Option<CacheHit> {
         let (age, saved) = (self.age(now), self.cost.map(MicroDollars));
+        let dropped = self.dropped;
         let kept = KeptResponse {
             provider: self.provider,
             model: self.model,
@@ -173,7 +179,7 @@ impl CachedResponse {
         match call.snapshot.upstream.replay(&kept, &call.request).await {
             Ok(body) => {
                 let KeptResponse { provider, model, .. } = kept;
-                Some(CacheHit { provider, model, body, age, saved })
+                Some(CacheHit { provider, model, body, dropped, age, saved })
             }
             Err(error) => {
                 tracing::debug!(%error, "a kept response cannot be used any more");
@@ -203,7 +209,7 @@ pub(crate) async fn look_up(
         }
     };
     let oldest = call.cache.max_age.unwrap_or(u64::MAX);
-    let Some(found) = found.filter(|it| it.age(now) <= oldest) else {
+    let Some(found) = found.filter(|it| it.age(now) <= oldest && it.suits(call)) else {
         return missed(call, CacheOutcome::Miss);
     };
     match found.replay(call, now).await {
@@ -248,6 +254,13 @@ pub(crate) fn is_whole(reason: Option<&str>, task: Task, body: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_of_before_names_nothing_that_was_dropped() {
+        let row = r#"{"provider":"p","model":"m","format":"f","kept_at":1,"cost":2,"body":"{}"}"#;
+        let response: CachedResponse = serde_json::from_str(row).unwrap();
+        assert!(response.dropped.is_empty());
+    }
 
     #[test]
     fn what_a_filter_or_a_refusal_cut_is_not_whole() {

@@ -97,6 +97,11 @@ impl Claim {
         if !is_over && row.note("done").is_some() {
             let found = self.place().find(table, Consistency::Strong, now).await;
             let found = found.map_err(unavailable)?;
+            // Making the request again would be paid again, and giving the response would ignore that
+            // nothing may be dropped.
+            if found.as_ref().is_some_and(|it| !it.suits(call)) {
+                return Err(not_strict());
+            }
             if let Some(found) = found
                 && let Some(hit) = found.replay(call, now).await
             {
@@ -220,6 +225,14 @@ fn still_running() -> Error {
 
 fn other_body() -> Error {
     let message = "This `Idempotency-Key` was used for another request; use a new one.";
+    let mut error = Error::new(ErrorKind::KeyReused, message);
+    error.param = Some("Idempotency-Key".to_owned());
+    error
+}
+
+fn not_strict() -> Error {
+    let message = "The request with this `Idempotency-Key` was made, and something of it was dropped, which \
+                   `X-Gateway-Strict` forbids; use a new key.";
     let mut error = Error::new(ErrorKind::KeyReused, message);
     error.param = Some("Idempotency-Key".to_owned());
     error

@@ -1,5 +1,7 @@
 //! Keeping: what happens to a call's response once it is whole, and to its claim when it is not.
 
+use std::borrow::Cow;
+
 use canonical::{MicroDollars, Task};
 use providers::KeptResponse;
 use storage::{Change, Row, Stores};
@@ -28,6 +30,7 @@ pub(crate) struct Whole<'a> {
     pub(crate) finish_reason: Option<&'a str>,
     pub(crate) task: Task,
     pub(crate) cost: Option<MicroDollars>,
+    pub(crate) dropped: &'a [Cow<'static, str>],
 }
 
 impl Keeping {
@@ -40,7 +43,7 @@ impl Keeping {
     pub(crate) fn keep(self, whole: Whole<'_>, configuration: &Configuration, clock: Clock) {
         let Self { cache, claim, response } = self;
         let now = clock.now() / 1000;
-        let row = |place: &CachePlace| place.row(response.as_ref()?, whole.cost, now);
+        let row = |place: &CachePlace| place.row(response.as_ref()?, whole, now);
         let body = response.as_ref().map_or(&b""[..], |it| &it.body);
         let cache = cache.filter(|_| is_whole(whole.finish_reason, whole.task, body));
         let cached = cache.as_ref().and_then(row);

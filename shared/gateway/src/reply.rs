@@ -104,14 +104,14 @@ impl GatewayReply {
     /// The reply to a call whose response was made before.
     pub(crate) fn from_cache(hit: CacheHit, mut running: RunningCall) -> Self {
         running.served_again(&hit);
-        let CacheHit { provider, model, body, age, .. } = hit;
+        let CacheHit { provider, model, body, dropped, age, .. } = hit;
         Self {
             provider,
             model,
             attempts: 0,
             content_type: None,
             provider_request_id: None,
-            dropped: vec![],
+            dropped,
             cache: CacheOutcome::Hit,
             age: Some(age),
             body: match body {

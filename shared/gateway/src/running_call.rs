@@ -143,6 +143,7 @@ impl RunningCall {
         record.timings.overhead = Some(elapsed);
         record.provider = Some(hit.provider.clone());
         record.model = Some(hit.model.clone());
+        record.dropped.clone_from(&hit.dropped);
         (record.cost, record.saved) = (Some(MicroDollars(0)), hit.saved);
         self.begin_contents(&hit.body);
         if let UpstreamBody::Whole(whole) = &hit.body {
@@ -329,6 +330,7 @@ impl RunningCall {
             finish_reason: record.finish_reason.as_deref(),
             task: self.call.request.task,
             cost: record.cost,
+            dropped: &record.dropped,
         };
         keeping.keep(whole, &self.configuration, self.call.clock);
     }

@@ -174,6 +174,33 @@ async fn a_response_is_given_to_calls_that_conditions_send_the_same_way() {
 }
 
 #[tokio::test]
+async fn what_was_dropped_is_named_again_and_no_response_for_a_strict_call() {
+    let first = provider([openai::completion("Hi")]).await;
+    let gateway = gateway(&first).await;
+    let tenant = tenant(|_| {});
+    let call = async |strict: bool, key: Option<&str>| {
+        let body = body(false).replace("\"stream\"", "\"top_k\":7,\"stream\"");
+        let request = Arc::new(Anthropic.decode(Bytes::from(body)).unwrap());
+        let idempotency_key = key.map(str::to_owned);
+        let call = gateway.call_of(&tenant, "both", false).await;
+        Call { request, strict, idempotency_key, ..call }
+    };
+    for key in [None, Some("key-1")] {
+        for outcome in [CacheOutcome::Miss, CacheOutcome::Hit] {
+            let reply = gateway.answer(call(false, key).await).await.unwrap();
+            // The request under a key was made before, without one.
+            let outcome = if key.is_some() { CacheOutcome::Hit } else { outcome };
+            assert_eq!((reply.cache, reply.dropped.join(" ")), (outcome, "top_k".to_owned()));
+            let records = gateway.records().await;
+            assert_eq!(records.last().unwrap().dropped, ["top_k"]);
+        }
+    }
+    let strict = gateway.answer(call(true, None).await).await.unwrap_err();
+    assert_eq!(strict.status(), 400);
+    assert_eq!(first.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn a_response_is_no_longer_given_after_its_time() {
     let first = provider([openai::completion("Hi")]).await;
     let gateway = gateway(&first).await;

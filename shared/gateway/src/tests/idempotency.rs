@@ -1,8 +1,10 @@
 //! Idempotency keys: one request, however often it is sent.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use canonical::{ErrorKind, MicroDollars, Outcome};
+use formats::{Inbound, anthropic::messages::Anthropic};
 use telemetry::CacheOutcome;
 use testkit::{
     openai,
@@ -143,6 +145,32 @@ async fn a_call_whose_client_leaves_before_the_response_is_made_and_paid_once() 
         let again = gateway.answer(keyed(&gateway, "both", stream).await).await.unwrap();
         assert_eq!((again.cache, first.requests().len()), (CacheOutcome::Hit, 1));
     }
+}
+
+#[tokio::test]
+async fn a_strict_call_gets_no_response_that_something_was_dropped_for() {
+    let first = provider([openai::completion("Hi")]).await;
+    let gateway = gateway(&first).await;
+    let call = async |strict: bool, key: &str, more: &str| {
+        let body = format!(
+            r#"{{"model":"both","max_tokens":9,{more}"messages":[{{"role":"user","content":"Hi"}}]}}"#
+        );
+        let request = Arc::new(Anthropic.decode(Bytes::from(body)).unwrap());
+        let idempotency_key = Some(key.to_owned());
+        Call { request, strict, idempotency_key, ..keyed(&gateway, "both", false).await }
+    };
+    for (key, more, dropped) in [("one", "", 0), ("two", "\"top_k\":7,", 1)] {
+        for _ in 0..2 {
+            let reply = gateway.answer(call(false, key, more).await).await.unwrap();
+            assert_eq!(reply.dropped.len(), dropped);
+            gateway.gateway.drain().await;
+        }
+    }
+    assert_eq!(first.requests().len(), 2);
+    assert!(gateway.answer(call(true, "one", "").await).await.is_ok());
+    let refused = gateway.answer(call(true, "two", "\"top_k\":7,").await).await.unwrap_err();
+    assert_eq!((refused.kind, refused.status()), (ErrorKind::KeyReused, 422));
+    assert_eq!(first.requests().len(), 2);
 }
 
 #[tokio::test]
