@@ -19,20 +19,6 @@ use crate::{Call, fingerprint::fingerprint, keeping::Whole};
 pub(crate) const MAX_KEPT_BYTES: usize = 390 * 1024;
 /// The key within a response's partition.
 const SORT_KEY: &str = "response";
-/// Reasons to stop with which a response is whole, in the words of every format.
-const WHOLE: [&str; 10] = [
-    "stop",
-    "STOP",
-    "end_turn",
-    "stop_sequence",
-    "tool_calls",
-    "tool_use",
-    "function_call",
-    "length",
-    "max_tokens",
-    "MAX_TOKENS",
-];
-
 /// What a client says about the response cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheWish {
@@ -236,21 +222,6 @@ fn is_deterministic(call: &Call) -> bool {
     }
 }
 
-/// Whether a response may be given again: it is whole, and no filter or refusal cut it short.
-pub(crate) fn is_whole(reason: Option<&str>, task: Task, body: &[u8]) -> bool {
-    match reason {
-        Some(reason) => WHOLE.contains(&reason),
-        None if task == Task::Embed => true,
-        // OpenAI's Responses tell how they ended in a status.
-        None => {
-            let body = String::from_utf8_lossy(body);
-            let says = |text: &str| body.contains(text);
-            let is_complete = says("\"response.completed\"") || says("\"completed\"");
-            is_complete && !says("\"incomplete\"") && !says("\"failed\"") && !says("\"refusal\"")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,17 +231,5 @@ mod tests {
         let row = r#"{"provider":"p","model":"m","format":"f","kept_at":1,"cost":2,"body":"{}"}"#;
         let response: CachedResponse = serde_json::from_str(row).unwrap();
         assert!(response.dropped.is_empty());
-    }
-
-    #[test]
-    fn what_a_filter_or_a_refusal_cut_is_not_whole() {
-        for reason in ["content_filter", "SAFETY", "refusal", "filtered", "guardrail_intervened"] {
-            assert!(!is_whole(Some(reason), Task::Chat, b"{}"), "{reason}");
-        }
-        assert!(is_whole(Some("end_turn"), Task::Chat, b"{}"));
-        assert!(is_whole(None, Task::Embed, b"{}"));
-        assert!(is_whole(None, Task::Chat, br#"{"status":"completed"}"#));
-        assert!(!is_whole(None, Task::Chat, br#"{"status":"incomplete"}"#));
-        assert!(!is_whole(None, Task::Chat, b"{}"));
     }
 }

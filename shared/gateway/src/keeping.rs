@@ -7,9 +7,7 @@ use providers::KeptResponse;
 use storage::{Change, Row, Stores};
 
 use crate::{
-    Call, Clock, Configuration,
-    background::persist,
-    cache::{CachePlace, is_whole},
+    Call, Clock, Configuration, background::persist, cache::CachePlace, completeness::is_complete,
     idempotency::Claim,
 };
 
@@ -27,7 +25,6 @@ pub(crate) struct Keeping {
 /// What a whole call says of its response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Whole<'a> {
-    pub(crate) finish_reason: Option<&'a str>,
     pub(crate) task: Task,
     pub(crate) cost: Option<MicroDollars>,
     pub(crate) dropped: &'a [Cow<'static, str>],
@@ -44,8 +41,11 @@ impl Keeping {
         let Self { cache, claim, response } = self;
         let now = clock.now() / 1000;
         let row = |place: &CachePlace| place.row(response.as_ref()?, whole, now);
-        let body = response.as_ref().map_or(&b""[..], |it| &it.body);
-        let cache = cache.filter(|_| is_whole(whole.finish_reason, whole.task, body));
+        let may_be_cached = |kept: &KeptResponse| {
+            // Vectors have no end that could be cut.
+            whole.task == Task::Embed || is_complete(&kept.body)
+        };
+        let cache = cache.filter(|_| response.as_ref().is_some_and(may_be_cached));
         let cached = cache.as_ref().and_then(row);
         let claimed = claim.as_ref().and_then(|claim| row(&claim.place()));
         if cached.is_none() && claim.is_none() {

@@ -11,6 +11,7 @@ mod background;
 mod cache;
 mod call;
 mod choosing;
+mod completeness;
 mod configuration;
 mod contents;
 mod cooldown_store;

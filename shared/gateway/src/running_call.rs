@@ -326,12 +326,8 @@ impl RunningCall {
             return keeping.release(&self.configuration);
         }
         let record = &self.call.record;
-        let whole = Whole {
-            finish_reason: record.finish_reason.as_deref(),
-            task: self.call.request.task,
-            cost: record.cost,
-            dropped: &record.dropped,
-        };
+        let whole =
+            Whole { task: self.call.request.task, cost: record.cost, dropped: &record.dropped };
         keeping.keep(whole, &self.configuration, self.call.clock);
     }
 

@@ -215,7 +215,23 @@ async fn an_error_a_cut_and_a_filtered_answer_are_never_given_again() {
         let end = [openai::error_event("server_error", "no"), openai::done()];
         ScriptedResponse::stream(steps.into_iter().chain(end))
     };
+    let text = json!({"role": "assistant", "content": "Gree"});
+    let refusal = json!({"role": "assistant", "content": null, "refusal": "no"});
+    let whole = |choices: &[(&Value, Value)]| {
+        let choice = |(index, (message, reason)): (usize, &(&Value, Value))| json!({"index": index, "message": message, "finish_reason": reason});
+        let choices: Vec<Value> = choices.iter().enumerate().map(choice).collect();
+        let usage = json!({"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21});
+        let body = json!({
+            "id": "1", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": choices, "usage": usage,
+        });
+        ScriptedResponse::json(200, &body)
+    };
     for (bad, stream) in [
+        (whole(&[(&text, json!("content_filter")), (&text, json!("stop"))]), false),
+        (whole(&[(&refusal, json!("stop"))]), false),
+        (whole(&[(&text, json!("length"))]), false),
+        (whole(&[(&text, json!(null))]), false),
         (openai::error(400, "invalid_request_error", "no"), false),
         (openai::error(500, "server_error", "no"), false),
         (cut(), true),
