@@ -21,6 +21,10 @@ use crate::{
 
 /// The key of a claim within its partition.
 const SORT_KEY: &str = "claim";
+/// What the row says of a response that is kept.
+const KEPT: &str = "1";
+/// What the row says of a response that was made and is not kept.
+const MADE: &str = "made";
 /// How long a client waits before it asks again for the response to its first request.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// How long after its deadline the owner of a claim counts as dead, in seconds.
@@ -38,6 +42,17 @@ pub(crate) struct Claim {
     until: u64,
     /// When the key is free again, in seconds since 1970.
     over: u64,
+}
+
+/// How a claim ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClaimEnd {
+    /// The response is kept: later requests under the key get it.
+    Kept,
+    /// The response was made and cannot be given again: later requests are refused.
+    Made,
+    /// The request was not made, or failed: the key is free.
+    Free,
 }
 
 /// Whether a call may go on under its key.
@@ -75,7 +90,6 @@ impl Claim {
         plan: &RoutePlan,
         configuration: &Configuration,
     ) -> Result<Claimed> {
-        let table = &*configuration.stores().state;
         let (now, body) = (call.clock.now() / 1000, fingerprint(call, plan));
         let first = self.claiming(&body, Condition::Absent("owner".to_owned()));
         let row = match self.write(first.clone(), configuration).await.map_err(unavailable)? {
@@ -94,20 +108,10 @@ impl Claim {
         if !is_over && row.note("body") != Some(body.as_str()) {
             return Err(other_body());
         }
-        if !is_over && row.note("done").is_some() {
-            let found = self.place().find(table, Consistency::Strong, now).await;
-            let found = found.map_err(unavailable)?;
-            // Making the request again would be paid again, and giving the response would ignore that
-            // nothing may be dropped.
-            if found.as_ref().is_some_and(|it| !it.suits(call)) {
-                return Err(not_strict());
-            }
-            if let Some(found) = found
-                && let Some(hit) = found.replay(call, now).await
-            {
-                return Ok(Claimed::Made(Box::new(hit)));
-            }
-        } else if !is_over && is_alive(&row, now) {
+        if !is_over && let Some(done) = row.note("done") {
+            return self.made(done, call, configuration).await;
+        }
+        if !is_over && is_alive(&row, now) {
             return Err(still_running());
         }
 
@@ -122,6 +126,28 @@ impl Claim {
             }
         }
         Err(still_running())
+    }
+
+    /// The response that was made under the key, as `done` says.
+    async fn made(
+        &self,
+        done: &str,
+        call: &Call,
+        configuration: &Configuration,
+    ) -> Result<Claimed> {
+        if done == MADE {
+            return Err(not_kept());
+        }
+        let (table, now) = (&*configuration.stores().state, call.clock.now() / 1000);
+        let found = self.place().find(table, Consistency::Strong, now).await;
+        let found = found.map_err(unavailable)?.ok_or_else(not_kept)?;
+        // Making the request again would be paid again, and giving the response would ignore that
+        // nothing may be dropped.
+        if !found.suits(call) {
+            return Err(not_strict());
+        }
+        let hit = found.replay(call, now).await.ok_or_else(not_kept)?;
+        Ok(Claimed::Made(Box::new(hit)))
     }
 
     /// Makes a change that may claim the key, and gives the claim up if nobody waits for it any more.
@@ -183,17 +209,19 @@ impl Claim {
         CachePlace::in_partition(self.pk.clone(), self.ttl)
     }
 
-    /// Notes that the response is kept: later requests under the key get it.
-    pub(crate) async fn done(&self, table: &dyn Table) -> Result<(), StoreError> {
-        let set = vec![("done".to_owned(), "1".to_owned())];
-        table.tally(&Tally { set, ..self.ours() }).await.map(drop)
-    }
-
-    /// Gives the key up: the request failed, or its response cannot be kept.
-    pub(crate) async fn release(&self, table: &dyn Table) -> Result<(), StoreError> {
-        // The row stays without its owner, so that the next claim finds the key free.
-        let remove = ["owner", "body", "until", "over"].map(str::to_owned).into();
-        table.tally(&Tally { remove, ..self.ours() }).await.map(drop)
+    /// Ends the claim, as long as nobody took it over.
+    pub(crate) async fn end(&self, end: ClaimEnd, table: &dyn Table) -> Result<(), StoreError> {
+        let done = |text: &str| vec![("done".to_owned(), text.to_owned())];
+        let change = match end {
+            ClaimEnd::Kept => Tally { set: done(KEPT), ..self.ours() },
+            ClaimEnd::Made => Tally { set: done(MADE), ..self.ours() },
+            // The row stays without its owner, so that the next claim finds the key free.
+            ClaimEnd::Free => {
+                let remove = ["owner", "body", "until", "over"].map(str::to_owned).into();
+                Tally { remove, ..self.ours() }
+            }
+        };
+        table.tally(&change).await.map(drop)
     }
 
     /// A change that is made as long as nobody took the claim over.
@@ -221,6 +249,15 @@ fn still_running() -> Error {
     let mut error = Error::new(ErrorKind::Conflict, message);
     error.retry_after = Some(RETRY_AFTER);
     error
+}
+
+/// The error for a request that was made and paid, whose response is gone. Asking again soon is no use,
+/// so that no time is named.
+fn not_kept() -> Error {
+    let message = "The request with this `Idempotency-Key` was made and paid, but its response cannot be given \
+                   again: it is too large to be kept, or in a form that is not kept. Use a new key to make the \
+                   request again.";
+    Error::new(ErrorKind::Conflict, message)
 }
 
 fn other_body() -> Error {

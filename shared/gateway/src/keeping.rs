@@ -7,8 +7,11 @@ use providers::KeptResponse;
 use storage::{Change, Row, Stores};
 
 use crate::{
-    Call, Clock, Configuration, background::persist, cache::CachePlace, completeness::is_complete,
-    idempotency::Claim,
+    Call, Clock, Configuration,
+    background::persist,
+    cache::CachePlace,
+    completeness::is_complete,
+    idempotency::{Claim, ClaimEnd},
 };
 
 /// Where a call's response is kept.
@@ -57,7 +60,9 @@ impl Keeping {
             // The response before the word that it is there: whoever reads `done` must find it.
             let is_written = write(&stores, cached.into_iter().chain(claimed).collect()).await;
             if let Some(claim) = claim {
-                end_claim(&claim, has_claimed && is_written, &stores).await;
+                let is_kept = has_claimed && is_written;
+                let end = if is_kept { ClaimEnd::Kept } else { ClaimEnd::Made };
+                end_claim(&claim, end, &stores).await;
             }
         });
     }
@@ -77,7 +82,7 @@ impl Keeping {
         });
     }
 
-    /// Gives the claim of a call up whose response is not whole, behind the call.
+    /// Gives the claim of a call up that has no response of its own, behind the call.
     pub(crate) fn release(self, configuration: &Configuration) {
         if let Some(claim) = self.claim {
             give_up(claim, configuration);
@@ -88,7 +93,7 @@ impl Keeping {
 /// Gives a claim up, behind the call.
 pub(crate) fn give_up(claim: Claim, configuration: &Configuration) {
     let stores = configuration.stores().clone();
-    configuration.start_behind(async move { end_claim(&claim, false, &stores).await });
+    configuration.start_behind(async move { end_claim(&claim, ClaimEnd::Free, &stores).await });
 }
 
 /// Writes rows, and says whether they are there.
@@ -104,12 +109,9 @@ async fn write(stores: &Stores, rows: Vec<Row>) -> bool {
     written.is_ok()
 }
 
-async fn end_claim(claim: &Claim, is_kept: bool, stores: &Stores) {
+async fn end_claim(claim: &Claim, end: ClaimEnd, stores: &Stores) {
     let table = &*stores.state;
-    let ended = match is_kept {
-        true => persist(|| claim.done(table)).await,
-        false => persist(|| claim.release(table)).await,
-    };
+    let ended = persist(|| claim.end(end, table)).await;
     if let Err(cause) = ended {
         tracing::warn!(%cause, "failed to end the claim of an idempotency key");
     }

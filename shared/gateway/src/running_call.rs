@@ -308,7 +308,7 @@ impl RunningCall {
         self.permits.clear();
         // Before the record is finished, so that record and ledger show the same sum.
         let charge = self.hold.take().map(|hold| self.charge(hold));
-        self.end_keeping(is_complete);
+        self.end_keeping(is_complete && !is_served_again);
         contents::finish(self.contents.take(), &mut self.call);
         let record = self.call.record.finish(end);
         self.closed = Some(record.clone());
@@ -319,10 +319,10 @@ impl RunningCall {
         record
     }
 
-    /// Keeps a response that is whole, and gives up the claim of one that is not.
-    fn end_keeping(&mut self, is_complete: bool) {
+    /// Keeps a response that was made, and gives up the claim of a call that made none.
+    fn end_keeping(&mut self, is_made: bool) {
         let keeping = std::mem::take(&mut self.keeping);
-        if !is_complete {
+        if !is_made {
             return keeping.release(&self.configuration);
         }
         let record = &self.call.record;

@@ -15,7 +15,7 @@ use super::{
     limits::tenant,
     support::{TestGateway, config, provider, read_events},
 };
-use crate::Call;
+use crate::{Call, GatewayReplyBody, cache::MAX_KEPT_BYTES};
 
 /// A whole response.
 const WHOLE: &str = r#"{"id":"1","object":"chat.completion","created":1,"model":"gpt-4o-mini",
@@ -183,6 +183,33 @@ async fn a_request_that_failed_may_be_sent_again() {
     gateway.gateway.drain().await;
     gateway.answer(keyed(&gateway, "both", false).await).await.unwrap();
     assert_eq!(first.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_too_large_to_be_given_again_is_not_made_again() {
+    let large = "x".repeat(MAX_KEPT_BYTES);
+    for stream in [false, true] {
+        let answer = match stream {
+            true => openai::stream([large.as_str()]),
+            false => openai::completion(&large),
+        };
+        let first = provider([answer]).await;
+        let gateway = gateway(&first).await;
+        let reply = gateway.answer(keyed(&gateway, "both", stream).await).await.unwrap();
+        if let GatewayReplyBody::Stream(mut stream) = reply.body {
+            assert_eq!(read_events(&mut stream, usize::MAX).await, None);
+            stream.finish();
+        }
+        gateway.gateway.drain().await;
+        for _ in 0..2 {
+            let refused = gateway.answer(keyed(&gateway, "both", stream).await).await.unwrap_err();
+            assert_eq!((refused.status(), refused.retry_after), (409, None));
+            assert!(refused.to_string().contains("made and paid"), "{refused}");
+        }
+        gateway.advance(24 * 60 * 60 + 1);
+        gateway.answer(keyed(&gateway, "both", stream).await).await.unwrap();
+        assert_eq!(first.requests().len(), 2);
+    }
 }
 
 #[tokio::test]
