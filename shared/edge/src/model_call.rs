@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use canonical::{Error, Result};
 use config::Config;
 use formats::{ClientFormat, Framing, GatewayRequest, Inbound};
 use gateway::Call;
 use http::{HeaderMap, HeaderName, Response};
+use serde::Deserialize;
 use tenants::{Tenant, policy};
 
 use crate::{
@@ -84,12 +86,12 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     let buffers = exchange.app.memory.reserve(STREAM_BUFFER_BYTES)?;
     let (limits, memory) = (exchange.app.body_limits, &exchange.app.memory);
     let body = request_body::read(&mut exchange.request, limits, memory).await?;
-    let mut request = arrived(inbound.decode(body)?, &exchange.arrival);
+    let tenant = exchange.tenant()?.clone();
+    let decoded = decode(inbound, &body, dictated.path, &tenant)?;
+    // The request holds what it needs of the body.
+    drop(body);
+    let mut request = arrived(decoded, &exchange.arrival);
     request.headers = passed;
-    if let Some(path) = dictated.path {
-        path.apply(&mut request)?;
-    }
-    check_model(&request)?;
     if let Some(record) = &mut exchange.record {
         record.request.model.clone_from(&request.model);
         record.request.stream = request.stream;
@@ -97,7 +99,6 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         let session = record.client.session.take();
         record.client.session = session.or_else(|| session::named_in(&request.raw));
     }
-    let tenant = exchange.tenant()?.clone();
     authorize_model(&tenant, &exchange.snapshot()?.config, &mut request)?;
 
     let snapshot = exchange.snapshot()?.clone();
@@ -135,6 +136,25 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     response_stream::respond(Arc::clone(&exchange.app), client, admitted).await
 }
 
+/// Decodes a request. That its model may not be used goes before what is wrong with the rest.
+fn decode(
+    inbound: &dyn Inbound,
+    body: &Bytes,
+    path: Option<PathFields>,
+    tenant: &Tenant,
+) -> Result<GatewayRequest> {
+    let decoded = inbound.decode(body.clone()).or_else(|error| {
+        let model = path.as_ref().map(|path| path.model.clone());
+        authorize_named(tenant, model.or_else(|| named_model(body))).and(Err(error))
+    });
+    let mut request = decoded?;
+    if let Some(path) = path {
+        path.apply(&mut request)?;
+    }
+    check_model(request.model.as_deref())?;
+    Ok(request)
+}
+
 /// A request with the time and the id that it arrived with.
 fn arrived(mut request: GatewayRequest, arrival: &Arrival) -> GatewayRequest {
     request.arrived = arrival.clock.arrived;
@@ -154,11 +174,26 @@ fn authorize_model(tenant: &Tenant, config: &Config, request: &mut GatewayReques
     Ok(())
 }
 
+/// Refuses a model that a request names which cannot be decoded.
+fn authorize_named(tenant: &Tenant, model: Option<String>) -> Result<()> {
+    check_model(model.as_deref())?;
+    let named = model.filter(|model| !model.is_empty());
+    named.map_or(Ok(()), |model| policy::authorize_model(tenant, &model))
+}
+
+/// The model that a body names, whatever else is in it.
+fn named_model(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        model: Option<String>,
+    }
+    serde_json::from_slice::<Named>(body).ok()?.model
+}
+
 /// Refuses a name that no model can have, before it gets into logs and messages.
-fn check_model(request: &GatewayRequest) -> Result<()> {
-    let model = request.model.as_deref().unwrap_or_default();
+fn check_model(model: Option<&str>) -> Result<()> {
     // Counted without walking to the end of a name of ten megabytes.
-    if model.chars().nth(MAX_NAME_CHARS).is_some() {
+    if model.unwrap_or_default().chars().nth(MAX_NAME_CHARS).is_some() {
         let message = format!("`model` must have at most {MAX_NAME_CHARS} characters.");
         return Err(Error::invalid("model", message));
     }

@@ -64,6 +64,22 @@ async fn a_model_that_is_not_allowed_is_refused_in_the_shape_of_the_path() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_not_allowed_is_refused_before_the_rest_of_the_body_is_looked_at() {
+    let gateway = serve(&yaml(&[("first", &unused_address())], TENANTS)).await;
+    for (path, model, status) in [
+        ("/v1/chat/completions", "large", 403),
+        ("/v1/messages", "large", 403),
+        ("/v1beta/models/large:generateContent", "", 403),
+        ("/v1/chat/completions", "small", 400),
+        ("/v1beta/models/small:generateContent", "", 400),
+    ] {
+        let body = json!({"model": model, "messages": 7, "contents": 7});
+        let refused = ask(&gateway, path, "key-of-search", &body).await;
+        assert_eq!(refused.status, status, "{path} {model}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_without_a_model_gets_the_tenants_default() {
     let first = provider().await;
     let gateway = gateway_for(&first, TENANTS).await;
