@@ -39,9 +39,17 @@ const PENDING_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Settlements {
     pub(crate) ledger: Ledger,
     configuration: Configuration,
-    /// How many settlements of each row are under way.
-    pending: Mutex<HashMap<LedgerKey, usize>>,
+    pending: Mutex<Pending>,
     ended: Notify,
+}
+
+/// The settlements that are under way.
+#[derive(Debug, Default)]
+struct Pending {
+    /// The number of the next one.
+    next: u64,
+    /// Their numbers, by row. How many there are tells nothing of an end, since others begin meanwhile.
+    rows: HashMap<LedgerKey, Vec<u64>>,
 }
 
 /// What a call asks the ledger to hold for it.
@@ -78,7 +86,7 @@ impl Settlements {
         let Decision::Refused { refusal, alert: None } = &decision else { return decision };
         // Other refusals do not pass with a settlement, so that waiting would only cost time.
         let is_held = refusal.waits_for_calls() || refusal.quota.source == LimitSource::Concurrency;
-        if !is_held || !self.wait_for_settlement(&wanted.key, pending).await {
+        if !is_held || !self.wait_for_settlement(&wanted.key, &pending).await {
             return decision;
         }
         self.reserve(wanted.clone(), clock).await
@@ -113,12 +121,12 @@ impl Settlements {
     pub(crate) fn settle(self: &Arc<Self>, settlement: Settlement, limits: Limits, clock: Clock) {
         let key = settlement.reservation.key.clone();
         // Counted before the task starts, so that a call which comes next sees it.
-        *self.pending().entry(key.clone()).or_default() += 1;
+        let number = self.note_begun(&key);
         let this = self.clone();
         self.configuration.start_behind(async move {
             let outcome = this.write(&settlement, &limits, clock).await;
             // Also after a failure, or calls would wait for a settlement that never comes.
-            this.note_ended(&key);
+            this.note_ended(&key, number);
             this.count_lost_holds();
             match outcome {
                 Ok(settled) => this.announce(settled, &limits, clock).await,
@@ -216,9 +224,9 @@ impl Settlements {
     }
 
     /// Waits for a settlement of a row that is under way. False where none ends soon.
-    async fn wait_for_settlement(&self, key: &LedgerKey, before: usize) -> bool {
-        let before = before.max(self.pending_of(key));
-        if before == 0 {
+    async fn wait_for_settlement(&self, key: &LedgerKey, before: &[u64]) -> bool {
+        let awaited = [before, &self.pending_of(key)].concat();
+        if awaited.is_empty() {
             return false;
         }
         let ended = async {
@@ -226,7 +234,8 @@ impl Settlements {
                 let mut ended = std::pin::pin!(self.ended.notified());
                 // Registered before the look at the count, or an end in between would be missed.
                 ended.as_mut().enable();
-                if self.pending_of(key) < before {
+                let pending = self.pending_of(key);
+                if awaited.iter().any(|number| !pending.contains(number)) {
                     return;
                 }
                 ended.await;
@@ -235,23 +244,56 @@ impl Settlements {
         tokio::time::timeout(PENDING_TIMEOUT, ended).await.is_ok()
     }
 
-    fn pending_of(&self, key: &LedgerKey) -> usize {
-        self.pending().get(key).copied().unwrap_or(0)
+    fn pending_of(&self, key: &LedgerKey) -> Vec<u64> {
+        self.pending().rows.get(key).cloned().unwrap_or_default()
     }
 
-    fn note_ended(&self, key: &LedgerKey) {
+    /// Notes that a settlement of a row is under way, and gives its number.
+    fn note_begun(&self, key: &LedgerKey) -> u64 {
         let mut pending = self.pending();
-        if let Some(count) = pending.get_mut(key) {
-            *count -= 1;
-            if *count == 0 {
-                pending.remove(key);
+        let number = pending.next;
+        pending.next += 1;
+        pending.rows.entry(key.clone()).or_default().push(number);
+        number
+    }
+
+    fn note_ended(&self, key: &LedgerKey, number: u64) {
+        let mut pending = self.pending();
+        if let Some(numbers) = pending.rows.get_mut(key) {
+            numbers.retain(|it| *it != number);
+            if numbers.is_empty() {
+                pending.rows.remove(key);
             }
         }
         drop(pending);
         self.ended.notify_waiters();
     }
 
-    fn pending(&self) -> MutexGuard<'_, HashMap<LedgerKey, usize>> {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tests::support::{TestGateway, UNREACHABLE};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_settlement_is_seen_while_others_begin() {
+        let gateway = TestGateway::start(UNREACHABLE).await;
+        let settlements = gateway.gateway.settlements.clone();
+        let key = LedgerKey::tenant("search");
+        let (first, _) = (settlements.note_begun(&key), settlements.note_begun(&key));
+        let waiting = settlements.wait_for_settlement(&key, &[]);
+        let replaced = async {
+            settlements.note_begun(&key);
+            settlements.note_ended(&key, first);
+        };
+        let started = std::time::Instant::now();
+        assert!(tokio::join!(waiting, replaced).0);
+        assert!(started.elapsed() < PENDING_TIMEOUT);
+        assert!(!settlements.wait_for_settlement(&LedgerKey::tenant("other"), &[]).await);
     }
 }

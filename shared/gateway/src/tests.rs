@@ -17,5 +17,5 @@ mod records;
 mod refreshing;
 mod simulation;
 mod streams;
-mod support;
+pub(crate) mod support;
 mod usage_events;
