@@ -1,5 +1,7 @@
 //! `Idempotency-Key`: one request is made once, however often its client sends it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use testkit::{
     client::ClientResponse,
@@ -104,6 +106,33 @@ async fn a_stream_that_broke_off_is_taken_up_again_and_paid_once() {
         spent = spent_by_other(&gateway).await;
     }
     assert!((spent - 0.021).abs() < 1e-9, "{spent}");
+}
+
+#[tokio::test]
+async fn a_call_that_was_left_before_its_response_is_made_and_paid_once() {
+    for question in [hello("m"), hello_streamed("m")] {
+        let first = FakeProvider::start().await;
+        let slow = match question["stream"] == true {
+            true => openai::stream(["Hello"]),
+            false => openai::completion("Hello"),
+        };
+        first.respond_with([
+            ScriptedResponse::delay(Duration::from_millis(300), slow),
+            openai::completion("again"),
+        ]);
+        let gateway = gateway_for(&first, REST).await;
+        let mut left = Box::pin(ask_with(&gateway, &question, &KEYED));
+        while first.requests().is_empty() {
+            let response = tokio::time::timeout(Duration::from_millis(5), &mut left).await;
+            assert!(response.is_err(), "{response:?}");
+        }
+        drop(left);
+
+        let again = when_done(&gateway, &question).await;
+        assert_eq!((again.status.as_u16(), again.header("x-gateway-cache")), (200, "hit"));
+        assert!(again.text().await.unwrap().contains("Hello"));
+        assert_eq!(first.requests().len(), 1);
+    }
 }
 
 #[tokio::test]
