@@ -110,6 +110,8 @@ pub struct Tenant {
     pub idempotency_key: String,
     /// The settings.
     pub groups: Vec<Group>,
+    /// What the page shows of the settings, for the form to send back: JSON, texts by field.
+    pub shown: String,
     /// What was changed, newest first.
     pub changes: Vec<crate::audit::Row>,
 }
@@ -244,7 +246,7 @@ fn choices(values: &[(&str, &str)]) -> Kind {
 
 fn money_and_limits() -> [Group; 2] {
     let periods = choices(&[("month", "a month"), ("day", "a day")]);
-    let levels = "Percent of the budget, with commas; empty is 80, 95, 100.";
+    let levels = "Percent of the budget, with commas; empty is 80, 95, 100; none is no alert.";
     let unpriced = choices(&[("refuse", "are refused"), ("allow", "are allowed")]);
     let money = vec![
         number("budget_usd", "Budget, US dollars"),
@@ -266,7 +268,8 @@ fn money_and_limits() -> [Group; 2] {
 }
 
 fn models() -> Group {
-    let allowed = "Names or patterns such as gpt-*, with commas; empty allows all.";
+    let allowed =
+        "Names or patterns such as gpt-*, with commas; empty allows all, none allows none.";
     let fields = vec![
         field("allowed_models", "Allowed models", Kind::Text, allowed),
         field("default_model", "Default model", Kind::Text, "For requests that name none."),

@@ -16,7 +16,7 @@ use super::{
     desk::{Desk, fresh_key, page, page_with, see_other},
     health, sums,
     table::{PageFuture, PageResult},
-    tenants::{filled, settings, typed},
+    tenants::{changes, filled, retyped, texts},
     usage,
 };
 
@@ -132,6 +132,7 @@ async fn view(desk: &Desk, tab: Tab) -> AdminResult<Tenant> {
         (true, Tab::Keys) => admin.keys(&tenant.id, desk.clock()).await?,
         _ => vec![],
     };
+    let settings = tenant.settings.to_json();
     let changes = match tab {
         Tab::Audit => health::changes_of(desk, &tenant.id).await?,
         Tab::Spend | Tab::Keys | Tab::Settings => vec![],
@@ -152,7 +153,8 @@ async fn view(desk: &Desk, tab: Tab) -> AdminResult<Tenant> {
         spend,
         keys: keys.iter().map(|it| key(it, now)).collect(),
         idempotency_key: fresh_key(desk),
-        groups: filled(&tenant.settings.to_json(), None),
+        shown: serde_json::to_string(&texts(&settings)).unwrap_or_default(),
+        groups: filled(&settings, None),
         changes,
     })
 }
@@ -176,9 +178,11 @@ pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
 /// Says what became of a change that was refused, with what was typed.
 async fn refused(desk: &Desk, problem: &Problem) -> PageResult {
     let mut shown = view(desk, Tab::Settings).await?;
-    shown.groups = typed(&desk.form, problem);
+    let stored = desk.admin()?.tenant(desk.parameter(), desk.clock()).await?.tenant;
+    shown.groups = retyped(&desk.form, &stored.settings.to_json(), problem);
     if problem.fields.is_empty() {
-        let text = "Somebody else has changed it meanwhile. Save again to put this in its place.";
+        let text = "Somebody else has changed it meanwhile. The fields that you left alone are as they are \
+                    now: save again to put the others in their place.";
         let conflict = problem.kind == admin::ProblemKind::PreconditionFailed;
         let text = if conflict { text } else { problem.detail.as_str() };
         shown.shell.notices.push(Notice::new(Tone::Err, "Nothing was saved.", text));
@@ -190,7 +194,8 @@ async fn refused(desk: &Desk, problem: &Problem) -> PageResult {
 pub(super) fn update(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
         let id = desk.parameters.clone();
-        let changes = Value::Object(settings(&desk.form));
+        let stored = desk.admin()?.tenant(desk.parameter(), desk.clock()).await?.tenant;
+        let changes = Value::Object(changes(&desk.form, &stored.settings.to_json()));
         match desk.api(Operation::UpdateTenant, &id, &changes).await {
             Ok(_) => {
                 see_other(&format!("/admin/tenants/{}?tab=settings&done=saved", desk.parameter()))

@@ -34,6 +34,10 @@ const COUNTS: [&str; 8] = [
     "max_output_tokens",
 ];
 const LISTS: [&str; 2] = ["allowed_models", "fallback_models"];
+/// Lists that mean something else without an element than when they are absent.
+const RESTRICTIONS: [&str; 2] = ["allowed_models", "alert_levels"];
+/// What a form shows of such a list.
+const NONE: &str = "none";
 
 /// A tenant's settings as the JSON API takes them, from a form: what is empty is null.
 pub(super) fn settings(form: &Form) -> Map<String, Value> {
@@ -48,10 +52,47 @@ pub(super) fn settings(form: &Form) -> Map<String, Value> {
     settings
 }
 
+/// The settings of a form whose texts are not those that its page showed: what is sent back as it was
+/// is no change, though not every value can be told from its text.
+pub(super) fn changes(form: &Form, stored: &Map<String, Value>) -> Map<String, Value> {
+    let shown = shown_by(form).unwrap_or_else(|| texts(stored));
+    let mut changes = settings(form);
+    changes.retain(|field, _| shown.get(field) != Some(&lines(&form.text(field))));
+    // In a merge patch a name that is absent stays.
+    if let (Some(Value::Object(tags)), Some(Value::Object(stored))) =
+        (changes.get_mut("tags"), stored.get("tags"))
+    {
+        for name in stored.keys() {
+            tags.entry(name.clone()).or_insert(Value::Null);
+        }
+    }
+    changes
+}
+
+/// The text that a form shows of each setting.
+pub(super) fn texts(settings: &Map<String, Value>) -> BTreeMap<String, String> {
+    let groups = filled(settings, None);
+    let fields = groups.into_iter().flat_map(|group| group.fields);
+    fields.map(|field| (field.name.to_owned(), lines(&field.value))).collect()
+}
+
+/// What the page of a form showed, as the form tells it.
+fn shown_by(form: &Form) -> Option<BTreeMap<String, String>> {
+    serde_json::from_str(form.get("shown")).ok()
+}
+
+/// A text with the ends of its lines as programs write them.
+fn lines(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
 fn value(field: &str, form: &Form) -> Value {
     let text = form.get(field);
     if text.is_empty() {
         return Value::Null;
+    }
+    if text == NONE && RESTRICTIONS.contains(&field) {
+        return json!([]);
     }
     // What is no number goes to the API as it was typed, which names the field in its error.
     let number = || serde_json::from_str(text).unwrap_or_else(|_wrong| json!(text));
@@ -80,18 +121,23 @@ fn value(field: &str, form: &Form) -> Value {
 fn shown(settings: &Map<String, Value>, field: &str) -> String {
     match settings.get(field) {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) if field == "system_prompt" => text.clone(),
+        // A browser takes no ends of lines into a field of one line.
+        Some(Value::String(text)) => text.replace(['\r', '\n'], ""),
+        Some(Value::Array(values)) if values.is_empty() && RESTRICTIONS.contains(&field) => {
+            NONE.to_owned()
+        }
         Some(Value::Array(values)) => {
             let values =
                 values.iter().map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
-            values.collect::<Vec<_>>().join(", ")
+            values.collect::<Vec<_>>().join(", ").replace(['\r', '\n'], "")
         }
         Some(cache @ Value::Object(_)) if field == "cache" => cache["enabled"].to_string(),
         Some(Value::Object(labels)) => {
             let labels = labels
                 .iter()
                 .map(|(name, label)| format!("{name}={}", label.as_str().unwrap_or("")));
-            labels.collect::<Vec<_>>().join(", ")
+            labels.collect::<Vec<_>>().join(", ").replace(['\r', '\n'], "")
         }
         Some(other) => other.to_string(),
     }
@@ -114,6 +160,17 @@ pub(super) fn filled(settings: &Map<String, Value>, problem: Option<&Problem>) -
 pub(super) fn typed(form: &Form, problem: &Problem) -> Vec<Group> {
     let mut groups = filled(&Map::new(), Some(problem));
     for field in groups.iter_mut().flat_map(|it| it.fields.iter_mut()) {
+        field.value = form.text(field.name);
+    }
+    groups
+}
+
+/// The form's fields as they are stored by now, but for those that were typed in.
+pub(super) fn retyped(form: &Form, stored: &Map<String, Value>, problem: &Problem) -> Vec<Group> {
+    let mut groups = filled(stored, Some(problem));
+    let changes = changes(form, stored);
+    let fields = groups.iter_mut().flat_map(|it| it.fields.iter_mut());
+    for field in fields.filter(|field| changes.contains_key(field.name)) {
         field.value = form.text(field.name);
     }
     groups
@@ -252,5 +309,68 @@ mod tests {
         let settings = settings.as_object().unwrap();
         let shown = ["tags", "alert_levels", "cache", "name"].map(|field| shown(settings, field));
         assert_eq!(shown, ["team=blue", "50", "false", ""]);
+    }
+
+    /// Every setting that a form cannot tell from its text.
+    fn stored() -> Map<String, Value> {
+        let settings = json!({
+            "name": "x", "allowed_models": [], "alert_levels": [], "fallback_models": ["a,b"],
+            "tags": { "a": "x, y", "b": "z\nz" }, "system_prompt": "\nBe\r\nkind.\n",
+            "cache": { "enabled": true, "ttl": "60s" }, "budget_usd": 1.5,
+        });
+        settings.as_object().unwrap().clone()
+    }
+
+    /// The form that a browser sends of these texts.
+    fn sent(texts: &BTreeMap<String, String>) -> Form {
+        let encode = |text: &str| {
+            let text = text.replace('\n', "\r\n");
+            percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC)
+                .to_string()
+        };
+        let pairs = texts.iter().map(|(name, text)| format!("{name}={}", encode(text)));
+        Form::parse(&pairs.collect::<Vec<_>>().join("&"))
+    }
+
+    #[test]
+    fn a_form_that_is_sent_back_as_it_was_changes_nothing() {
+        let stored = stored();
+        assert_eq!(changes(&sent(&texts(&stored)), &stored), Map::new());
+    }
+
+    #[test]
+    fn a_form_changes_what_was_typed_in_whatever_others_changed_meanwhile() {
+        let before = texts(&stored());
+        let mut typed = before.clone();
+        typed.insert("shown".to_owned(), serde_json::to_string(&before).unwrap());
+        typed.insert("tags".to_owned(), "c=d".to_owned());
+        typed.insert("rate_limit_rpm".to_owned(), "60".to_owned());
+        let form = sent(&typed);
+        let mut stored = stored();
+        stored.insert("budget_usd".to_owned(), json!(7));
+        let wanted = json!({ "rate_limit_rpm": 60, "tags": { "a": null, "b": null, "c": "d" } });
+        assert_eq!(Value::Object(changes(&form, &stored)), wanted);
+
+        let problem = Problem::new(admin::ProblemKind::PreconditionFailed, "It was changed.");
+        let groups = retyped(&form, &stored, &problem);
+        let field = |name: &str| {
+            let mut fields = groups.iter().flat_map(|it| &it.fields);
+            fields.find(|it| it.name == name).unwrap().value.clone()
+        };
+        assert_eq!(
+            (field("budget_usd"), field("rate_limit_rpm")),
+            ("7".to_owned(), "60".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_restriction_to_nothing_is_shown_and_typed_as_none() {
+        let stored = stored();
+        assert_eq!(shown(&stored, "allowed_models"), "none");
+        let form = Form::parse("allowed_models=none&alert_levels=&fallback_models=none");
+        let wanted = json!({
+            "allowed_models": [], "alert_levels": null, "fallback_models": ["none"]
+        });
+        assert_eq!(Value::Object(settings(&form)), wanted);
     }
 }
