@@ -24,12 +24,17 @@ use crate::{
 /// Which gateway is meant, and how the response is printed.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Target {
-    /// The gateway at this address, in place of the local data file [default: $`LOCKGATE_URL`]
-    #[arg(long, global = true)]
+    #[arg(
+        long,
+        global = true,
+        help = "The gateway at this address, in place of the local data file [default: $LOCKGATE_URL]"
+    )]
     url: Option<String>,
-    /// NAME:PASSWORD to sign in with there [default: $`LOCKGATE_USER`, or the token
-    /// $`LOCKGATE_TOKEN`]
-    #[arg(long, global = true)]
+    #[arg(
+        long,
+        global = true,
+        help = "NAME:PASSWORD to sign in with there [default: $LOCKGATE_USER, or the token $LOCKGATE_TOKEN]"
+    )]
     user: Option<String>,
     /// The stack in AWS, in place of the local data file (see --stack)
     #[arg(long, global = true)]

@@ -21,7 +21,7 @@ use crate::{
 /// What to import.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Files of `LiteLLM`, Claude Code Router, Portkey, Helicone, OpenRouter or another gateway, and the
+    /// Files of LiteLLM, Claude Code Router, Portkey, Helicone, OpenRouter or another gateway, and the
     /// database of `DatanoiseTV/aigateway`
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,

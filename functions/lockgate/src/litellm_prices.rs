@@ -1,4 +1,4 @@
-//! `LiteLLM`'s public file of prices: an object with one entry per model, in dollars per token.
+//! LiteLLM's public file of prices: an object with one entry per model, in dollars per token.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ const MILLION: f64 = 1_000_000.0;
 /// Up to how many digits behind the point a price is exact: whole micro-dollars.
 const DIGITS: f64 = 1_000_000.0;
 
-/// The price of a provider's model, as the admin API takes it. `LiteLLM` lists some models under their
+/// The price of a provider's model, as the admin API takes it. LiteLLM lists some models under their
 /// own name and others behind that of the provider.
 pub(crate) fn find(list: &Value, provider: &str, model: &str) -> Option<Value> {
     let bare = model.rsplit('/').next().unwrap_or(model);

@@ -70,3 +70,22 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn help_names_variables_and_settings_as_they_are_typed() {
+        let mut commands = vec![Arguments::command()];
+        while let Some(mut command) = commands.pop() {
+            let help = command.render_long_help().to_string();
+            for marked in ["$`", "'`", "`LiteLLM`"] {
+                assert!(!help.contains(marked), "{help}");
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+    }
+}

@@ -57,9 +57,9 @@ enum Action {
         #[arg(long)]
         cache_write: Option<f64>,
     },
-    /// Name prices from `LiteLLM`'s file of prices, for the models in use that have none
+    /// Name prices from LiteLLM's file of prices, for the models in use that have none
     Import {
-        /// `LiteLLM`'s `model_prices_and_context_window.json`
+        /// LiteLLM's `model_prices_and_context_window.json`
         file: PathBuf,
     },
 }

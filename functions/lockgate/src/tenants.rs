@@ -43,17 +43,22 @@ enum Action {
     Create {
         /// The name
         name: String,
-        /// Settings, such as `rate_limit_rpm=60` or '`allowed_models`=["gpt-*"]'; a value `-` is
-        /// read from standard input
-        #[arg(value_name = "FIELD=VALUE")]
+        #[arg(
+            value_name = "FIELD=VALUE",
+            help = "Settings, such as rate_limit_rpm=60 or 'allowed_models=[\"gpt-*\"]'; a value - is \
+                    read from standard input"
+        )]
         settings: Vec<String>,
     },
     /// Change settings; FIELD= removes one
     Set {
         /// The id or the name
         tenant: String,
-        /// Settings, such as `rate_limit_rpm=60`; a value `-` is read from standard input
-        #[arg(value_name = "FIELD=VALUE", required = true)]
+        #[arg(
+            value_name = "FIELD=VALUE",
+            required = true,
+            help = "Settings, such as rate_limit_rpm=60; a value - is read from standard input"
+        )]
         settings: Vec<String>,
     },
     /// Remove a tenant and its keys
