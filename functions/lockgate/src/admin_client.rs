@@ -5,19 +5,21 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, sync::Arc};
 
-use admin::{Admin, ApiBody, ApiRequest, ConfigRows, ConfigSource, Operation, Operator, Role};
+use admin::{
+    Admin, ApiBody, ApiRequest, ConfigRows, ConfigSource, Operation, Operator, Role, RootSecret,
+};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use clap::Args;
 use edge::settings::{Environment, now_ms};
 use gateway::{Client, Clock, Configuration, Freshness, Gateway, Source};
 use serde_json::Value;
-use storage::{Parameters, Signer, Stores, sqlite};
+use storage::{Parameters, Signer, Stores, Table, sqlite};
 
 use crate::{
     account,
     commands::{Failure, Stack, StackOptions},
-    root_secret, serve,
+    export, root_secret, serve,
     settings::{self, Sources},
 };
 
@@ -80,9 +82,20 @@ pub(crate) struct Call<'a> {
     pub(crate) body: Option<Value>,
 }
 
+/// What a command does where the data file is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IfMissing {
+    /// It refuses: what it would read or make, no gateway knows.
+    Refuse,
+    /// It goes on: what it reads is in the configuration.
+    Ignore,
+    /// It makes the file, which keeps who changed the configuration.
+    Make,
+}
+
 impl Target {
     /// Opens the gateway that is meant.
-    pub(crate) async fn open(&self) -> Result<AdminClient, Failure> {
+    pub(crate) async fn open(&self, if_missing: IfMissing) -> Result<AdminClient, Failure> {
         if let Some(remote) = self.remote()? {
             return Ok(AdminClient::Remote(Box::new(remote)));
         }
@@ -90,21 +103,39 @@ impl Target {
         let admin = if self.aws {
             self.open_stack(&environment).await?
         } else {
-            self.open_file(environment).await?
+            self.open_file(environment, if_missing).await?
         };
         Ok(AdminClient::Local(Box::new(admin)))
     }
 
     /// The gateway at an address, where one is meant.
     pub(crate) fn remote(&self) -> Result<Option<Remote>, Failure> {
+        let Some(url) = self.address()? else { return Ok(None) };
         let environment = self.sources.environment()?;
-        let Some(url) = self.url.clone().or_else(|| environment.get("LOCKGATE_URL")) else {
-            return Ok(None);
-        };
         let authorization = self.authorization(&environment)?;
         let client = Client::new(Signer::new(None, None), environment.proxies());
         let url = url.trim_end_matches('/').to_owned();
         Ok(Some(Remote { client, url, authorization }))
+    }
+
+    /// The address of the gateway, where one is named.
+    pub(crate) fn address(&self) -> Result<Option<String>, Failure> {
+        let environment = self.sources.environment()?;
+        Ok(self.url.clone().or_else(|| environment.get("LOCKGATE_URL")))
+    }
+
+    /// The operators that the configuration declares; none where it cannot be read, since a wrong one
+    /// must not keep an operator out.
+    pub(crate) async fn configured_operators(&self, table: &dyn Table) -> Vec<String> {
+        let config = if self.aws {
+            export::live(table, &gateway::kinds()).await.ok()
+        } else {
+            let environment = self.sources.environment();
+            let found = environment.and_then(|it| settings::found(self.config.clone(), &it));
+            found.ok().map(|found| found.config)
+        };
+        let users = config.into_iter().flat_map(|config| config.admin.users);
+        users.map(|user| user.name).collect()
     }
 
     /// The tables of a gateway that was started before.
@@ -116,11 +147,6 @@ impl Target {
             );
             return Err(Failure::Other(message));
         }
-        self.stores().await
-    }
-
-    /// The tables alone, for what needs no more.
-    pub(crate) async fn stores(&self) -> Result<Stores, Failure> {
         if self.aws {
             let environment = self.sources.environment()?;
             return Ok(Stack::open(&self.stack, &environment).await?.stores);
@@ -128,15 +154,36 @@ impl Target {
         sqlite::open(&self.data).map_err(|error| Failure::data_file(&error))
     }
 
-    async fn open_file(&self, environment: Environment) -> Result<Admin, Failure> {
+    /// The tables of the data file, and the root secret beside it.
+    async fn file_with_secret(
+        &self,
+        environment: &Environment,
+        if_missing: IfMissing,
+    ) -> Result<(Stores, RootSecret), Failure> {
+        if if_missing == IfMissing::Ignore && !self.data.exists() {
+            let stores = sqlite::in_memory().map_err(|error| Failure::data_file(&error))?;
+            return Ok((stores, admin::generate_root_secret().ok_or_else(no_randomness)?));
+        }
+        let stores = match if_missing {
+            IfMissing::Refuse | IfMissing::Ignore => self.existing_stores().await?,
+            IfMissing::Make => {
+                sqlite::open(&self.data).map_err(|error| Failure::data_file(&error))?
+            }
+        };
+        Ok((stores, root_secret::find(&self.data, environment)?))
+    }
+
+    async fn open_file(
+        &self,
+        environment: Environment,
+        if_missing: IfMissing,
+    ) -> Result<Admin, Failure> {
+        let (stores, root) = self.file_with_secret(&environment, if_missing).await?;
         let found = settings::found(self.config.clone(), &environment)?;
         let config = found.config.clone();
         let aws = account::find_for(&config, &environment).await?;
         let signer = account::signer(aws.as_ref(), &environment);
         let source = Source::Config(Box::new(config), aws.as_ref().map(Parameters::new));
-        let stores = self.stores().await?;
-
-        let root = root_secret::find(&self.data, &environment)?;
         let client = Client::new(signer, environment.proxies());
         // Not served from here, so that `auth: none` in the file is no fault.
         let local = (Ipv4Addr::LOCALHOST, 0).into();
@@ -178,7 +225,7 @@ async fn administration(
     stores: Stores,
     client: Client,
     config_source: ConfigSource,
-    root: &admin::RootSecret,
+    root: &RootSecret,
 ) -> Result<Admin, Failure> {
     let configuration = Configuration::new(source, stores, client, Freshness::default());
     // Loaded now, so that a wrong configuration is named before the command is carried out.
@@ -186,7 +233,11 @@ async fn administration(
     loaded.map_err(|error| Failure::Other(error.message().to_owned()))?;
     let gateway = Arc::new(Gateway::new(configuration, vec![]));
     let admin = Admin::new(gateway, config_source, root);
-    admin.ok_or_else(|| Failure::Other("the system has no randomness".to_owned()))
+    admin.ok_or_else(no_randomness)
+}
+
+fn no_randomness() -> Failure {
+    Failure::Other("the system has no randomness".to_owned())
 }
 
 impl AdminClient {

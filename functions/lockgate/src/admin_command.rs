@@ -32,10 +32,18 @@ enum Action {
 
 /// Does what was asked.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
-    let Action::ResetPassword { name } = &options.action;
-    // The tables alone: a configuration that is wrong must not keep an operator out.
-    let stores = options.target.stores().await?;
-    let made = admin::reset_password(stores.config, name, now_ms() / 1000).await;
+    let (Action::ResetPassword { name }, target) = (&options.action, &options.target);
+    // Whoever can ask a gateway for this has a password already.
+    if let Some(url) = target.address()? {
+        let message = format!(
+            "a password is made anew where the gateway's data is, and not over {url}: name its file \
+             with --data, or its stack with --aws, without --url and LOCKGATE_URL"
+        );
+        return Err(Failure::Usage(message));
+    }
+    let stores = target.existing_stores().await?;
+    let configured = target.configured_operators(&*stores.config).await;
+    let made = admin::reset_password(stores.config, name, &configured, now_ms() / 1000).await;
     let password = made.map_err(|problem| Failure::Other(problem.to_string()))?;
     writeln!(io::stdout(), "{}", password.expose())?;
     Ok(ExitCode::SUCCESS)

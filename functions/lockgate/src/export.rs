@@ -21,7 +21,10 @@ pub(crate) async fn export(
 }
 
 /// Reads the configuration, once more if it was changed meanwhile.
-async fn live(table: &dyn Table, kinds: &[ProviderKind]) -> Result<Config, Box<dyn Error>> {
+pub(crate) async fn live(
+    table: &dyn Table,
+    kinds: &[ProviderKind],
+) -> Result<Config, Box<dyn Error>> {
     // Rows of the configuration do not expire, so any time will do.
     let query = Query::partition(PARTITION, 0);
     match from_rows(&table.query(&query).await?.rows, kinds) {

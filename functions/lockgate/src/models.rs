@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    admin_client::{Call, Target},
+    admin_client::{Call, IfMissing, Target},
     commands::{Failure, note},
     tables::{Column, Output, print_items},
 };
@@ -25,7 +25,7 @@ pub(crate) struct Options {
 
 /// Lists models; fails if a provider did.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
-    let client = options.target.open().await?;
+    let client = options.target.open(IfMissing::Ignore).await?;
     let listed = client.items(Operation::ListUpstreamModels, Call::default(), "providers").await?;
     let is_wanted =
         |it: &&Value| options.provider.as_deref().is_none_or(|provider| it["provider"] == provider);

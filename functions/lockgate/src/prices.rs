@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    admin_client::{AdminClient, Call, Target},
+    admin_client::{AdminClient, Call, IfMissing, Target},
     commands::{Failure, note},
     litellm_prices,
     tables::{Column, Output, print_item, print_items},
@@ -66,7 +66,11 @@ enum Action {
 
 /// Does what was asked.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
-    let client = options.target.open().await?;
+    let if_missing = match &options.action {
+        Action::List | Action::Check => IfMissing::Ignore,
+        Action::Set { .. } | Action::Import { .. } => IfMissing::Make,
+    };
+    let client = options.target.open(if_missing).await?;
     let output = Output::from(options.target.json);
     let mut out = io::stdout();
     match &options.action {

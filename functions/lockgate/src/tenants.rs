@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    admin_client::{Call, Target},
+    admin_client::{Call, IfMissing, Target},
     commands::Failure,
     tables::{Column, Output, print_item, print_items},
 };
@@ -99,7 +99,7 @@ enum Action {
 
 /// Does what was asked.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
-    let client = options.target.open().await?;
+    let client = options.target.open(IfMissing::Refuse).await?;
     let output = Output::from(options.target.json);
     let mut out = io::stdout();
     let (operation, tenant, body) = match &options.action {

@@ -6,7 +6,7 @@ use admin::Operation;
 use clap::Args;
 
 use crate::{
-    admin_client::{Call, Target},
+    admin_client::{Call, IfMissing, Target},
     commands::Failure,
     tables::{Column, Output, print_item, print_items},
 };
@@ -32,7 +32,7 @@ pub(crate) struct Options {
 
 /// Shows usage.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
-    let client = options.target.open().await?;
+    let client = options.target.open(IfMissing::Refuse).await?;
     let output = Output::from(options.target.json);
     let mut out = io::stdout();
     if let Some(tenant) = &options.tenant {

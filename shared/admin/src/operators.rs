@@ -323,40 +323,61 @@ pub async fn make_first_operator(
     Ok(is_made.await?.then_some(password))
 }
 
-/// Gives an operator a new password, made up here; an operator that is not there is made, with the
-/// role `admin`. For whoever can reach the store and is locked out.
+/// Gives a stored operator a new password, made up here. Where there is no operator at all, one is
+/// made, with the role `admin`. For whoever can reach the store and is locked out; `configured` are
+/// the names that the configuration declares.
 pub async fn reset_password(
     config_table: Arc<dyn Table>,
     name: &str,
+    configured: &[String],
     now: u64,
 ) -> AdminResult<Secret> {
     check_name(name)?;
+    // Its stored password would be none that authentication looks at, until the entry is removed.
+    if configured.iter().any(|known| known == name) {
+        let detail = format!("The configuration declares `{name}`: change the password there.");
+        return Err(Problem::new(ProblemKind::Conflict, detail));
+    }
     let password = password::generate()?;
     let hash = password::hash(&password).await?;
     let made =
         StoredOperator { role: Role::Admin, password: hash.clone(), created: now, updated: now };
     let books = OperatorBooks::new(config_table.clone());
-    books
+    let is_made = books
         .change(now, |book| {
+            let is_made = book.operators.is_empty() && configured.is_empty();
+            if !is_made && !book.operators.contains_key(name) {
+                let known: Vec<&str> = book.operators.keys().map(String::as_str).collect();
+                let detail = format!("There is no such operator in the store; {}.", listed(&known));
+                return Err(Problem::new(ProblemKind::NotFound, detail));
+            }
             let stored = book.operators.entry(name.to_owned()).or_insert_with(|| made.clone());
             stored.password.clone_from(&hash);
             stored.updated = now;
             // Whoever was signed in with the lost password is signed out.
             *book.epochs.entry(name.to_owned()).or_default() += 1;
-            Ok(())
+            Ok(is_made)
         })
         .await?;
 
     let entry = tenants::AuditEntry {
         at: now,
         actor: "terminal".to_owned(),
-        action: Action::UpdateOperator,
+        action: if is_made { Action::CreateOperator } else { Action::UpdateOperator },
         tenant: String::new(),
         subject: Some(name.to_owned()),
         changes: changes([("password", Value::Null, json!("[secret]"))]),
     };
     tenants::Tenants::new(config_table).record(&entry).await?;
     Ok(password)
+}
+
+/// Which operators there are, in words.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [] => "there is none".to_owned(),
+        names => format!("there are: {}", names.join(", ")),
+    }
 }
 
 /// Refuses a change that leaves nobody who may change operators.
@@ -423,11 +444,26 @@ mod tests {
     async fn a_password_that_is_reset_ends_sessions_and_keeps_the_role() {
         let table = sqlite::in_memory().unwrap().config;
         make_first_operator(table.clone(), NOW).await.unwrap();
-        let password = reset_password(table.clone(), FIRST_OPERATOR, NOW).await.unwrap();
+        let password = reset_password(table.clone(), FIRST_OPERATOR, &[], NOW).await.unwrap();
         let book = OperatorBooks::new(table.clone()).read(NOW).await.unwrap();
         let hash = &book.operators[FIRST_OPERATOR].password;
         assert!(password::verify(&password, Some(hash)).await.unwrap());
         assert_eq!(book.epoch(FIRST_OPERATOR), 1);
-        assert!(reset_password(table, "a:b", NOW).await.is_err());
+        assert!(reset_password(table, "a:b", &[], NOW).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_password_is_made_anew_for_a_stored_operator_alone() {
+        let table = sqlite::in_memory().unwrap().config;
+        let configured = ["root".to_owned()];
+        let reset = |name, configured| reset_password(table.clone(), name, configured, NOW);
+        // Of the configuration, and none that anybody has.
+        assert!(reset("root", &configured).await.is_err());
+        assert!(reset("rot", &configured).await.is_err());
+        assert!(reset("ann", &[]).await.is_ok(), "the first one of all is made");
+        let problem = reset("amm", &[]).await.unwrap_err();
+        assert!(problem.detail.ends_with("there are: ann."), "{}", problem.detail);
+        let book = OperatorBooks::new(table.clone()).read(NOW).await.unwrap();
+        assert_eq!(book.operators.keys().collect::<Vec<_>>(), ["ann"]);
     }
 }

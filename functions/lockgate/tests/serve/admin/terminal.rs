@@ -71,6 +71,44 @@ async fn a_forgotten_password_is_made_anew() {
 }
 
 #[tokio::test]
+async fn a_password_is_made_anew_where_the_data_is_and_for_an_operator_that_it_has() {
+    let first = provider().await;
+    let gateway = administrated(&first).await;
+    for (arguments, url, reason) in [
+        (&["root"][..], None, "The configuration declares `root`"),
+        (&["rooot"], None, "There is no such operator"),
+        (&["rooot", "--data", "none.db"], None, "none.db is not there"),
+        (&["--url", "http://127.0.0.1:1"], None, "not over http://127.0.0.1:1"),
+        (&["root"], Some(gateway.url()), "not over http"),
+    ] {
+        let (done, text) =
+            lockgate(&gateway, &[&["admin", "reset-password"], arguments].concat(), url);
+        assert!(!done && text.contains(reason), "{arguments:?}: {text}");
+    }
+    assert!(!gateway.folder().join("none.db").exists());
+}
+
+#[tokio::test]
+async fn a_terminal_makes_no_data_file_that_no_gateway_knows() {
+    let first = provider().await;
+    let gateway = administrated(&first).await;
+    let run = |arguments: &[&str]| {
+        lockgate(&gateway, &[arguments, &["--data", "none.db"]].concat(), None)
+    };
+    let refused: [&[&str]; 4] =
+        [&["tenants", "list"], &["tenants", "create", "a"], &["keys", "list", "a"], &["usage"]];
+    for arguments in refused {
+        let (done, text) = run(arguments);
+        assert!(!done && text.contains("none.db is not there"), "{arguments:?}: {text}");
+    }
+    // The configuration alone says this.
+    assert!(run(&["prices", "list"]).1.contains("small"));
+    let names = std::fs::read_dir(gateway.folder()).unwrap().map(|it| it.unwrap().file_name());
+    let mut names = names.map(|name| name.into_string().unwrap());
+    assert!(!names.any(|name| name.starts_with("none.db")));
+}
+
+#[tokio::test]
 async fn prices_are_taken_from_litellms_file() {
     let first = provider().await;
     let gateway = administrated(&first).await;
