@@ -91,6 +91,15 @@ enum Action {
         /// Dollars to add to what is spent; less than 0 gives money back
         #[arg(allow_negative_numbers = true)]
         amount_usd: f64,
+        /// How many dollars of what was charged for lost calls this corrects
+        #[arg(long, value_name = "USD")]
+        of_lost: Option<f64>,
+        /// The month or the day to correct, such as 2026-11 or 2026-11-28 [default: the present one]
+        #[arg(long)]
+        period: Option<String>,
+        /// A name for the correction, under which it is made once
+        #[arg(long)]
+        id: Option<String>,
         /// Why, for the audit
         #[arg(long)]
         reason: Option<String>,
@@ -125,8 +134,11 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
             let body = json!({ "grace_seconds": grace_seconds });
             (Operation::RotateKey, Some(tenant), Some(body))
         }
-        Action::Adjust { tenant, amount_usd, reason } => {
-            let body = json!({ "amount_usd": amount_usd, "reason": reason });
+        Action::Adjust { tenant, amount_usd, of_lost, period, id, reason } => {
+            let body = json!({
+                "amount_usd": amount_usd, "of_lost_usd": of_lost, "period": period, "id": id,
+                "reason": reason,
+            });
             (Operation::AdjustTenant, Some(tenant), Some(body))
         }
     };

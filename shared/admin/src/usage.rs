@@ -1,8 +1,8 @@
 //! Usage of tenants as the ledger tells it, and corrections of it.
 
 use ::tenants::{
-    Action, Adjustment, AuditEntry, Author, LedgerUsage, LimitSource, Listed, Period, Tenant,
-    rfc3339,
+    Action, Adjusted, Adjustment, AuditEntry, Author, LedgerUsage, LimitSource, Listed, Period,
+    Tenant, rfc3339,
 };
 use canonical::MicroDollars;
 use gateway::Clock;
@@ -10,7 +10,10 @@ use serde_json::{Map, Value, json};
 use storage::{Change, Consistency, Row, StoreError, Stores};
 
 use crate::{
-    admin::Admin, operators::random_text, page::PageRequest, problem::AdminResult,
+    admin::Admin,
+    operators::random_text,
+    page::PageRequest,
+    problem::{AdminResult, Problem},
     tenant_operations::TenantView,
 };
 
@@ -149,7 +152,14 @@ impl Admin {
         };
         // The ledger first: an entry about a correction that was never made would be worse than
         // none.
-        let is_applied = self.gateway.adjust_ledger(&tenant, &adjustment, clock).await?;
+        let adjusted = self.gateway.adjust_ledger(&tenant, &adjustment, clock).await?;
+        if let Adjusted::Exceeds { settled, lost } = adjusted {
+            if let Some(marker) = &marker {
+                marker.end(&self.stores).await?;
+            }
+            return Err(too_much(&adjustment, settled, lost));
+        }
+        let is_applied = adjusted == Adjusted::Made;
         // A repeat of one that was applied and whose entry could not be written writes it.
         if !is_applied && !was_unaudited {
             if let Some(marker) = &marker {
@@ -178,6 +188,18 @@ impl Admin {
         }
         Ok(is_applied)
     }
+}
+
+/// A correction takes back more than there is.
+fn too_much(adjustment: &Adjustment, settled: u64, lost: u64) -> Problem {
+    let period = adjustment.period;
+    let (field, there) = if lost < adjustment.of_lost {
+        ("of_lost_usd", format!("{} USD were charged for lost calls", MicroDollars(lost)))
+    } else {
+        ("amount_usd", format!("{} USD are settled", MicroDollars(settled)))
+    };
+    let message = format!("This is more than there is to give back: {there} in {period}.");
+    Problem::field(field, message)
 }
 
 /// The note that a correction may be applied without its entry in the audit.

@@ -6,7 +6,7 @@ use model_catalog::Price;
 use providers::ModelListing;
 use routing::CooldownState;
 use storage::{Secret, StoreError, Stores};
-use tenants::{Adjustment, LedgerUsage, Tenant};
+use tenants::{Adjusted, Adjustment, LedgerUsage, Tenant};
 
 use crate::{Gateway, Snapshot, call::Clock};
 
@@ -31,13 +31,13 @@ impl Gateway {
         self.settlements.ledger.usage(&key, &limits, clock.now() / 1000).await
     }
 
-    /// Corrects what a tenant has spent; `false` if this correction was made before.
+    /// Corrects what a tenant has spent.
     pub async fn adjust_ledger(
         &self,
         tenant: &Tenant,
         adjustment: &Adjustment,
         clock: Clock,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Adjusted, StoreError> {
         self.settlements.ledger.adjust(&tenant.ledger_key(), adjustment, clock.now() / 1000).await
     }
 

@@ -131,6 +131,16 @@ impl Fields {
         })
     }
 
+    /// Micro-dollars, less than 0 allowed.
+    pub fn signed_dollars(&mut self, field: &str) -> Option<i64> {
+        self.read(field, "an amount with at most 6 decimals", |value| {
+            let Value::Number(number) = value else { return None };
+            let text = number.to_string();
+            let (sign, text) = text.strip_prefix('-').map_or((1, &*text), |text| (-1, text));
+            Some(sign * i64::try_from(dollars(text)?.0).ok()?)
+        })
+    }
+
     /// A text of a closed set.
     pub(crate) fn choice<T: Copy>(&mut self, field: &str, choices: &[(&str, T)]) -> Option<T> {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
@@ -208,6 +218,14 @@ mod tests {
         assert_eq!(dollars_as_json(MicroDollars(12_500_000)).to_string(), "12.5");
         assert_eq!(dollars_as_json(MicroDollars(50_000_000)).to_string(), "50");
         assert_eq!(dollars_as_json(MicroDollars(0)).to_string(), "0");
+    }
+
+    #[test]
+    fn a_correction_is_read_exactly() {
+        let value = serde_json::json!({ "a": -0.29, "b": 1.5, "c": 4.9e-7, "d": "1" });
+        let mut fields = Fields::new(value.as_object().unwrap().clone());
+        let read = ["a", "b", "c", "d"].map(|field| fields.signed_dollars(field));
+        assert_eq!(read, [Some(-290_000), Some(1_500_000), None, None]);
     }
 
     #[test]

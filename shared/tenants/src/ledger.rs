@@ -4,6 +4,8 @@
 //! Every change is one conditional write of one row per tenant. Times are parameters, prices are
 //! the caller's, and a failed write of a settlement is the caller's to repeat.
 
+mod adjustment;
+
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
@@ -21,10 +23,12 @@ use crate::{
     refusal_cache::{Before, RefusalCache},
     reservation::{Hold, LedgerKey, Reservation},
     row::LedgerRow,
-    settlement::{self, Adjustment, Extra, ExtraRoom, Settlement, Usage},
+    settlement::{self, Extra, ExtraRoom, Settlement, Usage},
     stale::StaleNames,
     usage::LedgerUsage,
 };
+
+pub use adjustment::{Adjusted, Adjustment};
 
 /// How often an admission is tried when other calls keep changing the row.
 const MAX_ADMISSION_WRITES: usize = 3;
@@ -292,18 +296,6 @@ impl Ledger {
             return Ok(TopUp::Granted(Reservation { hold, ..reservation }));
         }
         Err(StoreError::new("growing a reservation", "it kept changing"))
-    }
-
-    /// Corrects what is settled in a period; `false` if this correction was made before.
-    pub async fn adjust(
-        &self,
-        key: &LedgerKey,
-        adjustment: &Adjustment,
-        now: u64,
-    ) -> Result<bool, StoreError> {
-        let written = self.write(key, adjustment.tally(key), now).await?;
-        self.refusals.forget(key);
-        Ok(matches!(written, Tallied::Done(_)))
     }
 
     /// Marks an alert as sent, and claims the next one that became due meanwhile. A failure is to

@@ -45,8 +45,8 @@ pub use directory::KeyDirectory;
 pub use fields::{FieldError, Fields};
 pub use key::{ApiKey, IssuedKey, KeyHash, NewKey};
 pub use ledger::{
-    Admission, Decision, Ended, Expired, Ledger, Settled, TopUp, Unavailable, UnreachablePolicy,
-    WhenUnreachable,
+    Adjusted, Adjustment, Admission, Decision, Ended, Expired, Ledger, Settled, TopUp, Unavailable,
+    UnreachablePolicy, WhenUnreachable,
 };
 pub use limits::{Budget, DEFAULT_ALERT_LEVELS, LimitSource, Limits, Unpriced};
 pub use principal::{ConfiguredKey, Credential, Principal};
@@ -57,7 +57,7 @@ pub use repository::{
 };
 pub use reservation::{Hold, LedgerKey, Reservation, ReservationId};
 pub use seal::{SEALING_KEY_BYTES, SealingKey};
-pub use settlement::{Adjustment, Extra, Settlement, Usage};
+pub use settlement::{Extra, Settlement, Usage};
 pub use tenant::{
     BudgetSettings, CacheSettings, CountLimits, DEFAULT_KEY_PREFIX, DEFAULT_TENANT, ModelSettings,
     ProviderSettings, RequestSettings, SystemPromptMode, Tenant, TenantSettings, ToolMode,

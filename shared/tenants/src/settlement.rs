@@ -1,4 +1,4 @@
-//! Settlements: the writes that end a reservation, grow it, or correct what was charged.
+//! Settlements: the writes that end a reservation or grow it.
 //!
 //! Plain values: the ledger sends what is built here. Each write is conditional on the exact text
 //! of the reservation, so that a write that is repeated, late or raced changes nothing.
@@ -11,7 +11,7 @@ use crate::{
     admission::{SORT_KEY, signed},
     reservation::{Hold, LedgerKey, Reservation},
     row::LIVE,
-    window::{Period, input_attribute, output_attribute},
+    window::{input_attribute, output_attribute},
 };
 
 /// What a call used in the end.
@@ -135,45 +135,6 @@ pub(crate) fn top_up(reservation: &Reservation, extra: Extra, room: ExtraRoom) -
     Tally { conditions, add, set, ..blank(key) }
 }
 
-/// A correction that an operator makes to what is settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Adjustment {
-    /// The name of the correction: under the same name it is made once.
-    pub id: String,
-    /// The budget period to correct.
-    pub period: Period,
-    /// What to add to the settled sum, in micro-dollars; less than 0 gives money back.
-    pub amount: i64,
-    /// How much of the lost sum this corrects, in micro-dollars.
-    pub of_lost: u64,
-}
-
-impl Adjustment {
-    /// The note that says that the correction was made.
-    pub(crate) fn attribute(&self) -> String {
-        format!("j{}_{}", self.period, self.id)
-    }
-
-    /// The write that makes the correction.
-    pub(crate) fn tally(&self, key: &LedgerKey) -> Tally {
-        let mut add = vec![
-            (self.period.committed_attribute(), self.amount),
-            (self.period.settled_attribute(), self.amount),
-        ];
-        if self.of_lost != 0 {
-            add.push((self.period.lost_attribute(), -signed(self.of_lost)));
-        }
-        let note = self.attribute();
-        Tally {
-            // Under the same name a correction that is repeated changes nothing.
-            conditions: vec![Condition::Absent(note.clone())],
-            add,
-            set: vec![(note, self.amount.to_string())],
-            ..blank(key)
-        }
-    }
-}
-
 fn ending(key: &LedgerKey, attribute: &str, text: &str, add: Vec<(String, i64)>) -> Tally {
     Tally {
         conditions: vec![Condition::Is(attribute.to_owned(), text.to_owned())],
@@ -183,7 +144,7 @@ fn ending(key: &LedgerKey, attribute: &str, text: &str, add: Vec<(String, i64)>)
     }
 }
 
-fn blank(key: &LedgerKey) -> Tally {
+pub(crate) fn blank(key: &LedgerKey) -> Tally {
     Tally { pk: key.partition().to_owned(), sk: SORT_KEY.to_owned(), ..Tally::default() }
 }
 

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use canonical::MicroDollars;
 use tenants::{
-    Adjustment, Admission, AdmissionRequest, Budget, Decision, Demand, Ended, Extra, Ledger,
-    LedgerKey, LimitSource, Limits, Period, Refusal, RefusalKind, Reservation, ReservationId,
-    Settlement, TopUp, Unpriced, UnreachablePolicy, Usage, WhenUnreachable, WorstPrice,
+    Adjusted, Adjustment, Admission, AdmissionRequest, Budget, Decision, Demand, Ended, Extra,
+    Ledger, LedgerKey, LimitSource, Limits, Period, Refusal, RefusalKind, Reservation,
+    ReservationId, Settlement, TopUp, Unpriced, UnreachablePolicy, Usage, WhenUnreachable,
+    WorstPrice,
 };
 use unplugged::Unpluggable;
 
@@ -281,10 +282,45 @@ async fn an_operator_corrects_what_was_lost_once() {
     desk.settle(reservation, 100, NOW).await;
     let period = Period::parse("202611").unwrap();
     let adjustment = Adjustment { id: "a".to_owned(), period, amount: -60, of_lost: 0 };
-    assert!(desk.ledger.adjust(&desk.key, &adjustment, NOW).await.unwrap());
-    assert!(!desk.ledger.adjust(&desk.key, &adjustment, NOW).await.unwrap());
+    let adjust = async |adjustment| desk.ledger.adjust(&desk.key, adjustment, NOW).await.unwrap();
+    assert_eq!(adjust(&adjustment).await, Adjusted::Made);
+    assert_eq!(adjust(&adjustment).await, Adjusted::MadeBefore);
     let budget = desk.budget(NOW).await;
     assert_eq!((budget.used, budget.remaining), (40, 960));
+}
+
+#[tokio::test]
+async fn a_correction_takes_back_no_more_than_there_is() {
+    let mut desk = Desk::budgeted(1_000);
+    let reservation = desk.admit(costing(100), NOW).await.reservation.unwrap();
+    desk.settle(reservation, 100, NOW).await;
+    let period = Period::parse("202611").unwrap();
+    let adjust = async |id: &str, amount, of_lost| {
+        let adjustment = Adjustment { id: id.to_owned(), period, amount, of_lost };
+        desk.ledger.adjust(&desk.key, &adjustment, NOW).await.unwrap()
+    };
+    let exceeds = |settled| Adjusted::Exceeds { settled, lost: 0 };
+    assert_eq!(adjust("a", -101, 0).await, exceeds(100));
+    assert_eq!(adjust("b", -60, 0).await, Adjusted::Made);
+    assert_eq!(adjust("c", -60, 0).await, exceeds(40));
+    assert_eq!(adjust("d", 0, 1).await, exceeds(40));
+    assert_eq!(adjust("e", -40, 0).await, Adjusted::Made);
+    assert_eq!(desk.budget(NOW).await.used, 0);
+}
+
+#[tokio::test]
+async fn corrections_at_the_same_time_take_back_no_more_than_there_is() {
+    let mut desk = Desk::budgeted(1_000);
+    let reservation = desk.admit(costing(100), NOW).await.reservation.unwrap();
+    desk.settle(reservation, 100, NOW).await;
+    let period = Period::parse("202611").unwrap();
+    let adjust = async |id: &str| {
+        let adjustment = Adjustment { id: id.to_owned(), period, amount: -60, of_lost: 0 };
+        desk.ledger.adjust(&desk.key, &adjustment, NOW).await.unwrap()
+    };
+    let (one, other) = tokio::join!(adjust("a"), adjust("b"));
+    assert!((one == Adjusted::Made) != (other == Adjusted::Made), "{one:?} {other:?}");
+    assert_eq!(desk.budget(NOW).await.used, 40);
 }
 
 #[tokio::test]

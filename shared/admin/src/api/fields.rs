@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The most dollars that a field may hold: beyond, micro-dollars are not exact in JSON's numbers.
-const MAX_DOLLARS: f64 = 1_000_000_000.0;
+const MAX_DOLLARS: u64 = 1_000_000_000;
 /// The most seconds that a duration may have: a hundred years.
 const MAX_SECONDS: u64 = 100 * 366 * 24 * 60 * 60;
 
@@ -59,13 +59,12 @@ impl Fields {
 
     /// Dollars as micro-dollars, less than 0 allowed.
     pub(super) fn dollars(&mut self, field: &str) -> Option<i64> {
-        self.0.read(field, "an amount of dollars", |value| {
-            let dollars = value.as_f64().filter(|it| it.abs() <= MAX_DOLLARS)?;
-            #[expect(clippy::cast_possible_truncation, reason = "the amount is bounded above")]
-            // Not truncated: 0.29 dollars are 289,999.99… micro-dollars in floating point.
-            let micros = (dollars * 1_000_000.0).round() as i64;
-            Some(micros)
-        })
+        let dollars = self.0.signed_dollars(field)?;
+        if MAX_DOLLARS * 1_000_000 < dollars.unsigned_abs() {
+            self.complain(field, format!("This must be at most {MAX_DOLLARS} dollars."));
+            return None;
+        }
+        Some(dollars)
     }
 
     /// A number that is at least 0, such as a price in dollars.

@@ -166,11 +166,16 @@ async fn a_correction_is_made_once_and_leaves_an_entry() {
     let gateway = administrated(&first).await;
     let (id, _) = create(&gateway, r#"{"name": "search"}"#).await;
     let path = format!("/admin/tenants/{id}/adjust");
+    assert_eq!(ask(&gateway, "POST", &path, r#"{"amount_usd": 1.5}"#).await.0, 200);
     let body = r#"{"amount_usd": -1.5, "id": "refund-7", "reason": "a lost call"}"#;
     let (status, done) = ask(&gateway, "POST", &path, body).await;
     assert_eq!((status, &done["applied"]), (200, &json!(true)));
     assert_eq!(ask(&gateway, "POST", &path, body).await.1["applied"], false);
-    assert_eq!(ask(&gateway, "POST", &path, r#"{"amount_usd": "x"}"#).await.0, 400);
+    for wrong in [r#"{"amount_usd": "x"}"#, r#"{"amount_usd": 4.9e-7}"#] {
+        assert_eq!(ask(&gateway, "POST", &path, wrong).await.0, 400, "{wrong}");
+    }
+    let (status, refused) = ask(&gateway, "POST", &path, r#"{"amount_usd": -0.01}"#).await;
+    assert_eq!((status, &refused["errors"][0]["field"]), (400, &json!("amount_usd")), "{refused}");
     let (_, audit) = ask(&gateway, "GET", "/admin/audit", "").await;
     assert_eq!(audit["entries"][0]["changes"]["reason"]["after"], "a lost call");
 }
