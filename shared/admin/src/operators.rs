@@ -141,23 +141,29 @@ impl Admin {
     }
 
     /// Makes an operator.
+    #[expect(clippy::too_many_arguments, reason = "who makes whom, with what, and when")]
     pub async fn create_operator(
         &self,
         name: &str,
         role: Role,
         password: &Secret,
         author: Author<'_>,
+        clock: Clock,
     ) -> AdminResult<OperatorView> {
         check_name(name)?;
         password::check(password)?;
+        // Authentication would look at the configured password alone.
+        let taken = || Problem::new(ProblemKind::Conflict, "Another operator has this name.");
+        if self.configured_operators(clock).await.iter().any(|(known, _)| known == name) {
+            return Err(taken());
+        }
         // Hashed before the book is changed: the change may be repeated, and must not take long.
         let hash = password::hash(password).await?;
         let now = author.at;
         let made = StoredOperator { role, password: hash, created: now, updated: now };
         self.change_book(author, (Action::CreateOperator, name), |book| {
             if book.operators.contains_key(name) {
-                let detail = "Another operator has this name.";
-                return Err(Problem::new(ProblemKind::Conflict, detail));
+                return Err(taken());
             }
             if MAX_ENTRIES <= book.operators.len() {
                 return Err(Problem::new(ProblemKind::Conflict, "There are too many operators."));

@@ -6,12 +6,15 @@ use gateway::Clock;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use storage::Secret;
-use tenants::{ApiKey, Author, DEFAULT_TENANT, Enabled, IssuedKey, NewKey, Tenant, rfc3339};
+use tenants::{
+    ApiKey, Author, DEFAULT_TENANT, Enabled, IssuedKey, NewKey, RepositoryError, Tenant,
+    TenantSettings, check_tenant_name, is_tenant_id, rfc3339,
+};
 
 use crate::{
     admin::Admin,
     page::{MAX_PAGE_ITEMS, PageRequest},
-    problem::{AdminResult, Problem, ProblemKind},
+    problem::{AdminResult, Problem, ProblemField, ProblemKind},
 };
 
 /// The field of a tenant that is sealed before it is stored.
@@ -105,6 +108,10 @@ impl Admin {
     pub async fn list_tenants(&self, page: &PageRequest, clock: Clock) -> AdminResult<TenantList> {
         let now = clock.now() / 1000;
         let mut tenants = vec![];
+        // Any text has a place among the ids; a list that begins there would look like an empty one.
+        if page.cursor.as_deref().is_some_and(|cursor| !is_tenant_id(cursor)) {
+            return Err(Problem::field("cursor", "This is no cursor."));
+        }
         // They are few and have no order among the ids, so that they need no place in cursors.
         if page.cursor.is_none() {
             tenants = self.declared_tenants(clock).await?;
@@ -149,13 +156,7 @@ impl Admin {
         author: Author<'_>,
         clock: Clock,
     ) -> AdminResult<(Tenant, IssuedKey)> {
-        if let Some(name) = fields.get("name").and_then(Value::as_str) {
-            let declared = self.declared_tenants(clock).await?;
-            // Records name tenants by these, so that two of one name would share their usage.
-            if name == DEFAULT_TENANT || declared.iter().any(|view| view.tenant.id == name) {
-                return Err(tenants::RepositoryError::NameTaken.into());
-            }
-        }
+        self.check_name(&fields, None, clock).await?;
         self.check_provider(&fields, clock).await?;
         let provider_key = fields.remove(PROVIDER_KEY);
         if provider_key.as_ref().is_some_and(|it| !it.is_null())
@@ -195,6 +196,7 @@ impl Admin {
         clock: Clock,
     ) -> AdminResult<Tenant> {
         let tenant = self.stored_tenant(id, clock).await?;
+        self.check_name(&patch, Some(&tenant.settings.name), clock).await?;
         self.check_provider(&patch, clock).await?;
         check_moved_key(&tenant, &patch)?;
         let id = tenant.id;
@@ -313,16 +315,39 @@ impl Admin {
 
     /// A tenant that operators may change, by its id or its name.
     async fn stored_tenant(&self, id: &str, clock: Clock) -> AdminResult<Tenant> {
-        let now = clock.now() / 1000;
-        match self.tenants.find(id, now).await? {
-            Some(tenant) => Ok(tenant),
-            None if self.declared_tenants(clock).await?.iter().any(|it| it.tenant.id == id) => {
-                let detail =
-                    "This tenant is declared in the configuration, which alone changes it.";
-                Err(Problem::new(ProblemKind::Conflict, detail))
-            }
-            None => Err(Problem::not_found("tenant")),
+        // First, as a reading finds it: a stored tenant of the same name has its id.
+        if self.declared_tenants(clock).await?.iter().any(|it| it.tenant.id == id) {
+            let detail = "This tenant is declared in the configuration, which alone changes it.";
+            return Err(Problem::new(ProblemKind::Conflict, detail));
         }
+        let found = self.tenants.find(id, clock.now() / 1000).await?;
+        found.ok_or_else(|| Problem::not_found("tenant"))
+    }
+
+    /// Whether a tenant may have the name that its fields give it, and that it has not already.
+    async fn check_name(
+        &self,
+        fields: &Map<String, Value>,
+        present: Option<&str>,
+        clock: Clock,
+    ) -> AdminResult<()> {
+        let name = fields.get("name").and_then(Value::as_str);
+        let Some(name) = name.filter(|name| Some(*name) != present) else { return Ok(()) };
+        let declared = self.declared_tenants(clock).await?;
+        // Records name tenants by these, so that two of one name would share their usage.
+        if name == DEFAULT_TENANT || declared.iter().any(|view| view.tenant.id == name) {
+            return Err(RepositoryError::NameTaken.into());
+        }
+        let Err(rule) = check_tenant_name(name) else { return Ok(()) };
+        let mut problems = match present {
+            // With everything else that is wrong with a new tenant.
+            None => TenantSettings::from_json(fields.clone()).err().unwrap_or_default(),
+            Some(_) => vec![],
+        };
+        problems.retain(|problem| problem.field != "name");
+        let problems = problems.into_iter().map(Into::into);
+        let name = ProblemField::new("name", format!("This {rule}."));
+        Err(Problem::fields(std::iter::once(name).chain(problems).collect()))
     }
 
     /// Whether a tenant's own provider is one of the configuration, or a type.

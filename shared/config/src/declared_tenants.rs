@@ -3,7 +3,7 @@
 //! What a setting may be is decided by `tenants`, for the admin API too; here it gets its place.
 
 use serde_json::{Map as JsonMap, Value as Json};
-use tenants::{DEFAULT_TENANT, FieldError, TenantSettings};
+use tenants::{DEFAULT_TENANT, FieldError, TenantSettings, check_tenant_name};
 
 use super::{
     SecretSource,
@@ -16,7 +16,6 @@ use super::{
     read::{Rules, claim},
     reader::{Fields, Reader},
     secrets::{Place, tenant_key_place},
-    values,
     write::{Entries, Map, WriteSecret, Written, bare, text},
 };
 
@@ -256,7 +255,7 @@ fn tenant_name(text: &str) -> Result<(), &'static str> {
     if text == DEFAULT_TENANT {
         return Err("is the tenant of the gateway's own api_key; choose another name");
     }
-    values::provider_name(text)
+    check_tenant_name(text)
 }
 
 /// Whether the models of a tenant are served.

@@ -112,6 +112,15 @@ pub(crate) fn issue(tenant: &str, prefix: &str, new: &NewKey, now: u64) -> Optio
     Some(IssuedKey { key, secret: Secret::new(text) })
 }
 
+/// What a tenant's id begins with.
+const TENANT_ID_PREFIX: &str = "t_";
+
+/// Whether a text has the form of a tenant's id.
+pub fn is_tenant_id(text: &str) -> bool {
+    let digits = text.strip_prefix(TENANT_ID_PREFIX).filter(|it| it.len() == 2 * ID_BYTES);
+    digits.is_some_and(|it| it.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+}
+
 /// An id for a tenant; nothing without randomness.
 pub(crate) fn random_id(prefix: &str) -> Option<String> {
     Some(format!("{prefix}{}", random::<ID_BYTES>()?))

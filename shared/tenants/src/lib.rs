@@ -43,7 +43,7 @@ pub use demand::{
 };
 pub use directory::KeyDirectory;
 pub use fields::{FieldError, Fields};
-pub use key::{ApiKey, IssuedKey, KeyHash, NewKey};
+pub use key::{ApiKey, IssuedKey, KeyHash, NewKey, is_tenant_id};
 pub use ledger::{
     Adjusted, Adjustment, Admission, Decision, Ended, Expired, Ledger, Settled, TopUp, Unavailable,
     UnreachablePolicy, WhenUnreachable,
@@ -62,6 +62,7 @@ pub use tenant::{
     BudgetSettings, CacheSettings, CountLimits, DEFAULT_KEY_PREFIX, DEFAULT_TENANT, ModelSettings,
     ProviderSettings, RequestSettings, SystemPromptMode, Tenant, TenantSettings, ToolMode,
 };
+pub use tenant_json::check_tenant_name;
 pub use text::plain_decimal;
 pub use usage::{BudgetUsage, LedgerUsage};
 pub use window::{BudgetPeriod, Period, Window, rfc3339};

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     fields::{FieldError, Fields, dollars_as_json, seconds_as_json},
+    key::is_tenant_id,
     limits::Unpriced,
     tenant::{
         BudgetSettings, CacheSettings, CountLimits, DEFAULT_KEY_PREFIX, ModelSettings,
@@ -15,6 +16,8 @@ use crate::{
 /// Fields whose values are never shown, logged or kept in the audit.
 pub(crate) const SECRET_FIELDS: [&str; 1] = ["provider_api_key"];
 
+/// How many bytes the name of a new tenant may have.
+const MAX_NEW_NAME_BYTES: usize = 64;
 /// How many bytes a tenant's name may have.
 const MAX_NAME_BYTES: usize = 128;
 /// How many bytes a key's prefix may have.
@@ -126,6 +129,24 @@ impl Tenant {
         object.insert("updated_at".to_owned(), json!(rfc3339(self.updated)));
         object
     }
+}
+
+/// Whether a new tenant may be called this. Names stand in paths, records and labels of metrics; those
+/// that were given before this rule stay.
+pub fn check_tenant_name(name: &str) -> Result<(), &'static str> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let begins = |first: char| first.is_ascii_alphanumeric();
+    if MAX_NEW_NAME_BYTES < name.len() || !name.bytes().all(fits) || !name.starts_with(begins) {
+        return Err(
+            "is not a tenant's name: at most 64 letters without accents, digits, `-`, `_` and \
+                    `.`, a letter or a digit first",
+        );
+    }
+    // A path names a tenant by either.
+    if is_tenant_id(name) {
+        return Err("has the form of a tenant's id; choose another name");
+    }
+    Ok(())
 }
 
 fn read_name(fields: &mut Fields) -> String {
@@ -250,6 +271,18 @@ mod tests {
         let settings = read(&every_field()).unwrap();
         assert_eq!(Value::Object(settings.to_stored_json()), every_field());
         assert_eq!(settings.limits().budget.unwrap().amount.0, 50_250_000);
+    }
+
+    #[test]
+    fn a_new_name_needs_no_encoding_and_is_no_id() {
+        for name in ["a", "my-service", "team_7.eu", "t_0123", &"a".repeat(64)] {
+            assert_eq!(check_tenant_name(name), Ok(()), "{name}");
+        }
+        for name in ["", "a b", "..", "ä", "a/x", "-a", "t_0123456789abcdef", &"a".repeat(65)] {
+            assert!(check_tenant_name(name).is_err(), "{name}");
+        }
+        // One that was given before.
+        assert!(read(&json!({ "name": "Search team" })).is_ok());
     }
 
     #[test]

@@ -32,7 +32,8 @@ impl Admin {
         // The least that there is, so that a forgotten role gives nothing away.
         let role = fields.role("role").unwrap_or(Role::Viewer);
         let (name, password, role) = fields.finish((name, password, role))?;
-        let made = self.create_operator(&name, role, &password, request.author()).await?;
+        let (author, clock) = (request.author(), request.clock);
+        let made = self.create_operator(&name, role, &password, author, clock).await?;
         Ok(ApiResponse::json(201, made.to_json()))
     }
 

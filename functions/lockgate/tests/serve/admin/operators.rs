@@ -72,6 +72,14 @@ async fn guessing_a_password_is_slowed_down_and_the_operator_is_not() {
 }
 
 #[tokio::test]
+async fn an_operator_of_the_configuration_is_not_made_again() {
+    let first = provider().await;
+    let gateway = administrated(&first).await;
+    let body = r#"{"name": "vera", "password": "another-password"}"#;
+    assert_eq!(ask(&gateway, "POST", "/admin/operators", body).await.0, 409);
+}
+
+#[tokio::test]
 async fn a_role_may_what_the_table_of_endpoints_says() {
     let first = provider().await;
     let gateway = administrated(&first).await;

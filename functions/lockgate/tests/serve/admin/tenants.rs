@@ -1,10 +1,10 @@
 //! Tenants: made, limited, changed, rotated and removed while the gateway runs.
 
 use serde_json::{Value, json};
-use testkit::lockgate::Lockgate;
+use testkit::{lockgate::Lockgate, provider::FakeProvider};
 
-use super::{administrated, ask, ask_with};
-use crate::support::{hello, provider, send};
+use super::{USERS, administrated, ask, ask_with};
+use crate::support::{gateway_for, hello, provider, send};
 
 async fn chat(gateway: &Lockgate, key: &str) -> u16 {
     let headers = [("x-api-key", key)];
@@ -145,7 +145,9 @@ async fn lists_have_pages_and_begin_with_the_configurations_tenants() {
     let cursor = first["next_cursor"].as_str().unwrap();
     let (_, rest) = ask(&gateway, "GET", &format!("/admin/tenants?cursor={cursor}"), "").await;
     assert_eq!((&rest["count"], &rest["next_cursor"]), (&json!(1), &Value::Null));
-    assert_eq!(ask(&gateway, "GET", "/admin/tenants?limit=0", "").await.0, 400);
+    for wrong in ["limit=0", "cursor=zzz"] {
+        assert_eq!(ask(&gateway, "GET", &format!("/admin/tenants?{wrong}"), "").await.0, 400);
+    }
     let (_, by_name) = ask(&gateway, "GET", "/admin/tenants/a", "").await;
     assert_eq!(by_name["name"], "a");
     assert_eq!(ask(&gateway, "PATCH", "/admin/tenants/default", "{}").await.0, 409);
@@ -198,4 +200,37 @@ async fn a_tenant_that_is_refused_is_not_made() {
         tenants["tenants"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
     assert!(!names.contains(&&json!("search")), "{tenants}");
     create(&gateway, r#"{"name": "search", "budget_usd": 1e-6}"#).await;
+}
+
+/// A gateway whose configuration declares a tenant `yam`.
+async fn declaring(first: &FakeProvider) -> Lockgate {
+    let tenant =
+        "{ name: yam, api_keys: [a-long-enough-key, { key: another-key-of-yam, name: second }] }";
+    gateway_for(
+        first,
+        &format!("models: [{{ name: small, provider: first }}]\ntenants: [{tenant}]{USERS}"),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_name_leads_to_one_tenant() {
+    let first = provider().await;
+    let gateway = declaring(&first).await;
+    let (id, _) = create(&gateway, r#"{"name": "stored"}"#).await;
+    for (name, status) in [
+        ("yam", 409),
+        ("default", 409),
+        (id.as_str(), 400),
+        ("a b", 400),
+        ("..", 400),
+        ("ä/x", 400),
+    ] {
+        let body = json!({ "name": name }).to_string();
+        assert_eq!(ask(&gateway, "POST", "/admin/tenants", &body).await.0, status, "{name}");
+        let path = "/admin/tenants/stored";
+        assert_eq!(ask(&gateway, "PATCH", path, &body).await.0, status, "{name}");
+    }
+    let (status, _) = ask(&gateway, "PATCH", "/admin/tenants/stored", r#"{"name": "other"}"#).await;
+    assert_eq!(status, 200);
 }
