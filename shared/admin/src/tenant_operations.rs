@@ -209,16 +209,21 @@ impl Admin {
         Ok(tenant?)
     }
 
-    /// Lets a tenant's keys work, or not.
+    /// Lets a tenant's keys work, or not. With an expected version, only if the tenant still has it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "who changes what, to what, on which condition, and when"
+    )]
     pub async fn enable_tenant(
         &self,
         id: &str,
         enabled: Enabled,
+        expected: Option<u64>,
         author: Author<'_>,
         clock: Clock,
     ) -> AdminResult<Tenant> {
         let id = self.stored_tenant(id, clock).await?.id;
-        let tenant = self.tenants.enable(&id, enabled, author).await;
+        let tenant = self.tenants.enable(&id, enabled, expected, author).await;
         self.gateway.forget_tenant(&id);
         Ok(tenant?)
     }

@@ -226,16 +226,17 @@ impl Tenants {
         Err(RepositoryError::VersionConflict)
     }
 
-    /// Lets a tenant's keys work, or not.
+    /// Lets a tenant's keys work, or not. With an expected version, only if the tenant still has it.
     pub async fn enable(
         &self,
         id: &str,
         enabled: Enabled,
+        expected: Option<u64>,
         author: Author<'_>,
     ) -> RepositoryResult<Tenant> {
         let mut patch = Map::new();
         patch.insert("enabled".to_owned(), Value::Bool(enabled == Enabled::Yes));
-        self.update(id, &patch, None, author).await
+        self.update(id, &patch, expected, author).await
     }
 
     /// Removes a tenant and its keys. The ledger's rows end by themselves.

@@ -183,13 +183,13 @@ async fn a_disabled_tenants_keys_do_not_work_and_the_error_does_not_say_why() {
     let (tenant, issued) = office.tenant_with_key().await;
     let key = issued.secret.expose();
     office.opens(key, NOW).await.unwrap();
-    office.tenants.enable(&tenant.id, Enabled::No, ann(NOW)).await.unwrap();
+    office.tenants.enable(&tenant.id, Enabled::No, None, ann(NOW)).await.unwrap();
     let disabled =
         office.directory.authenticate(&[key], &office.configured, NOW + 30).await.unwrap_err();
     let wrong =
         office.directory.authenticate(&["wrong"], &office.configured, NOW + 30).await.unwrap_err();
     assert_eq!(disabled.to_string(), wrong.to_string());
-    office.tenants.enable(&tenant.id, Enabled::Yes, ann(NOW)).await.unwrap();
+    office.tenants.enable(&tenant.id, Enabled::Yes, None, ann(NOW)).await.unwrap();
     office.directory.forget(&tenant.id);
     assert!(office.opens(key, NOW + 31).await.is_ok());
 }

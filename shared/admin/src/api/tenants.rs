@@ -73,8 +73,9 @@ impl Admin {
         request: &ApiRequest<'_>,
         enabled: Enabled,
     ) -> AdminResult<ApiResponse> {
+        let expected = tenant_version(request)?;
         let (id, author) = (request.parameter(0), request.author());
-        let tenant = self.enable_tenant(id, enabled, author, request.clock).await?;
+        let tenant = self.enable_tenant(id, enabled, expected, author, request.clock).await?;
         Ok(tenant_response(tenant))
     }
 

@@ -234,3 +234,18 @@ async fn a_name_leads_to_one_tenant() {
     let (status, _) = ask(&gateway, "PATCH", "/admin/tenants/stored", r#"{"name": "other"}"#).await;
     assert_eq!(status, 200);
 }
+
+#[tokio::test]
+async fn a_tenant_is_switched_off_only_in_the_version_that_was_read() {
+    let first = provider().await;
+    let gateway = administrated(&first).await;
+    let (id, _) = create(&gateway, r#"{"name": "search"}"#).await;
+    for (action, version, status) in
+        [("disable", "7", 412), ("disable", "1", 200), ("enable", "1", 412), ("enable", "2", 200)]
+    {
+        let version = format!("\"{version}\"");
+        let request = ("POST", &*format!("/admin/tenants/{id}/{action}"));
+        let response = ask_with(&gateway, "root", request, &[("if-match", &version)], "").await;
+        assert_eq!(response.status.as_u16(), status, "{action} {version}");
+    }
+}
