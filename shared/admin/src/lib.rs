@@ -13,6 +13,7 @@ mod configuration;
 mod configuration_change;
 mod configuration_source;
 mod cross_origin;
+mod declared_keys;
 mod hidden_comments;
 mod hidden_text;
 mod login_throttle;

@@ -78,25 +78,50 @@ impl TenantList {
 /// A key without its text, and when it was last used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyView {
-    /// The key.
-    pub key: ApiKey,
-    /// When the key was last used, to within five minutes, in seconds since 1970.
+    /// The id.
+    pub id: String,
+    /// A name for the operator.
+    pub name: String,
+    /// What the key begins with; empty for a key of the configuration.
+    pub prefix: String,
+    /// The last characters of the key; empty for a key of the configuration, which may be so short that
+    /// they give it away.
+    pub last_four: String,
+    /// When the key was made, in seconds since 1970; absent for a key of the configuration.
+    pub created: Option<u64>,
+    /// From when on the key does not work any more, in seconds since 1970. Absent: never.
+    pub expires: Option<u64>,
+    /// When the key was last used, to within five minutes, in seconds since 1970; never kept for a key of
+    /// the configuration.
     pub last_used: Option<u64>,
-    /// Whether the key has not expired.
+    /// Whether the key has not expired and, in the configuration, can be read.
     pub works: bool,
 }
 
 impl KeyView {
+    /// A key that was issued.
+    pub(crate) fn issued(key: ApiKey, last_used: Option<u64>, now: u64) -> Self {
+        Self {
+            works: key.works(now),
+            id: key.id,
+            name: key.name,
+            prefix: key.prefix,
+            last_four: key.last_four,
+            created: Some(key.created),
+            expires: key.expires,
+            last_used,
+        }
+    }
+
     /// The key as JSON, without its text and its hash.
     pub fn to_json(&self) -> Value {
-        let ApiKey { id, name, prefix, last_four, created, expires, .. } = &self.key;
         json!({
-            "id": id,
-            "name": name,
-            "prefix": prefix,
-            "last_four": last_four,
-            "created_at": rfc3339(*created),
-            "expires_at": expires.map(rfc3339),
+            "id": self.id,
+            "name": self.name,
+            "prefix": self.prefix,
+            "last_four": self.last_four,
+            "created_at": self.created.map(rfc3339),
+            "expires_at": self.expires.map(rfc3339),
             "last_used_at": self.last_used.map(rfc3339),
             "active": self.works,
         })
@@ -245,14 +270,17 @@ impl Admin {
 
     /// The keys of a tenant, oldest first, expired ones included.
     pub async fn keys(&self, id: &str, clock: Clock) -> AdminResult<Vec<KeyView>> {
-        let (id, now) = (self.stored_tenant(id, clock).await?.id, clock.now() / 1000);
-
+        let TenantView { tenant: Tenant { id, .. }, source } = self.tenant(id, clock).await?;
+        if source == TenantSource::Configuration {
+            return Ok(self.declared_keys(&id, clock).await);
+        }
+        let now = clock.now() / 1000;
         let keys = self.tenants.keys(&id, now).await?;
         // In the other table, which every call may write without touching the key's row.
         let uses = self.tenants.last_uses(&*self.stores.state, &id, now).await?;
         let view = |key: ApiKey| {
             let used = uses.iter().find(|(used, _)| *used == key.id).map(|(_, at)| *at);
-            KeyView { last_used: used, works: key.works(now), key }
+            KeyView::issued(key, used, now)
         };
         Ok(keys.into_iter().map(view).collect())
     }

@@ -43,6 +43,8 @@ pub struct Row {
     pub keys: Count,
     /// The last call.
     pub last_used: Option<Moment>,
+    /// Whether the configuration declares the tenant, of whose keys no use is kept.
+    pub is_declared: bool,
 }
 
 /// A budget, and how much of it is used.

@@ -79,11 +79,12 @@ impl ConfiguredKey {
     }
 
     /// Whether the key has not expired.
-    pub(crate) fn works(&self, now: u64) -> bool {
+    pub fn works(&self, now: u64) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
 
-    fn id(&self) -> &str {
+    /// The id of the key in records: its name, or else the beginning of its hash.
+    pub fn id(&self) -> &str {
         let digits = || self.hash.as_str().get(..KEY_ID_CHARS).unwrap_or_default();
         self.name.as_deref().unwrap_or_else(digits)
     }

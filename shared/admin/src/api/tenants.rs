@@ -199,8 +199,7 @@ fn tenant_response(tenant: Tenant) -> ApiResponse {
 /// A new key with its text, which is shown once and never again.
 fn issued_json(issued: IssuedKey, now: u64) -> Value {
     let secret = issued.secret;
-    let works = issued.key.works(now);
-    let mut body = KeyView { key: issued.key, last_used: None, works }.to_json();
+    let mut body = KeyView::issued(issued.key, None, now).to_json();
     body["api_key"] = json!(secret.expose());
     body
 }

@@ -102,8 +102,7 @@ async fn spend(desk: &Desk, view: &TenantView) -> AdminResult<Spend> {
 
 fn key(view: &KeyView, now: u64) -> Key {
     let seconds = |at: u64| Moment(at * 1000);
-    let key = &view.key;
-    let expires_in = key.expires.map(|at| match at.checked_sub(now) {
+    let expires_in = view.expires.map(|at| match at.checked_sub(now) {
         Some(left) if 0 < left => {
             let left = Took(Duration::from_secs(left));
             Pill::new(Tone::Warn, format!("in {left}"))
@@ -111,12 +110,15 @@ fn key(view: &KeyView, now: u64) -> Key {
         _ => Pill::new(Tone::Off, "ended"),
     });
     Key {
-        id: key.id.clone(),
-        name: if key.name.is_empty() { "key".to_owned() } else { key.name.clone() },
-        hint: format!("{}…{}", key.prefix, key.last_four),
-        created: Some(seconds(key.created)),
+        id: view.id.clone(),
+        name: if view.name.is_empty() { "key".to_owned() } else { view.name.clone() },
+        hint: match view.created {
+            Some(_) => format!("{}…{}", view.prefix, view.last_four),
+            None => "of the configuration".to_owned(),
+        },
+        created: view.created.map(seconds),
         last_used: view.last_used.map(seconds),
-        expires: key.expires.map(seconds),
+        expires: view.expires.map(seconds),
         expires_in,
     }
 }
@@ -128,9 +130,9 @@ async fn view(desk: &Desk, tab: Tab) -> AdminResult<Tenant> {
     let is_stored = found.source == TenantSource::Store;
     let fixed = "The configuration declares this tenant; change it under Routes and providers.";
     // Each tab reads only what it shows: keys, audit and sums are reads of the store.
-    let keys = match (is_stored, tab) {
-        (true, Tab::Keys) => admin.keys(&tenant.id, desk.clock()).await?,
-        _ => vec![],
+    let keys = match tab {
+        Tab::Keys => admin.keys(&tenant.id, desk.clock()).await?,
+        Tab::Spend | Tab::Settings | Tab::Audit => vec![],
     };
     let settings = tenant.settings.to_json();
     let changes = match tab {

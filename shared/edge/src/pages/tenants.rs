@@ -204,10 +204,7 @@ async fn row(desk: &Desk, view: &TenantView, costs: &BTreeMap<String, u64>) -> A
         used: Money(budget.used.saturating_add(budget.held)),
         period: period(tenant.settings.budget.period),
     });
-    let keys = match view.source {
-        TenantSource::Store => admin.keys(&tenant.id, desk.clock()).await?,
-        TenantSource::Configuration => vec![],
-    };
+    let keys = admin.keys(&tenant.id, desk.clock()).await?;
     let last_used = keys.iter().filter_map(|it| it.last_used).max();
     let state = match tenant.settings.enabled {
         true => Pill::new(Tone::Ok, "enabled"),
@@ -222,6 +219,7 @@ async fn row(desk: &Desk, view: &TenantView, costs: &BTreeMap<String, u64>) -> A
         limits: limits(&tenant.settings),
         keys: Count(number(keys.len())),
         last_used: last_used.map(|at| pages::Moment(at * 1000)),
+        is_declared: view.source == TenantSource::Configuration,
     })
 }
 

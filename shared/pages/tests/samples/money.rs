@@ -135,6 +135,7 @@ fn tenants() -> Tenants {
         limits: text("60 a minute, 10 at once"),
         keys: Count(2),
         last_used: Some(ago(40)),
+        is_declared: false,
     };
     Tenants {
         shell: shell(Section::Tenants),

@@ -236,6 +236,23 @@ async fn a_name_leads_to_one_tenant() {
 }
 
 #[tokio::test]
+async fn the_keys_of_a_declared_tenant_are_listed_without_their_text() {
+    let first = provider().await;
+    let gateway = declaring(&first).await;
+    let (status, keys) = ask(&gateway, "GET", "/admin/tenants/yam/keys", "").await;
+    assert_eq!((status, &keys["count"]), (200, &json!(2)), "{keys}");
+    assert_eq!(
+        (&keys["keys"][1]["id"], &keys["keys"][1]["active"]),
+        (&json!("second"), &json!(true))
+    );
+    assert_eq!(keys["keys"][0]["created_at"], Value::Null);
+    assert!(!keys.to_string().contains("-key"), "{keys}");
+    let (_, default) = ask(&gateway, "GET", "/admin/tenants/default/keys", "").await;
+    assert_eq!(default["count"], 1, "{default}");
+    assert_eq!(ask(&gateway, "POST", "/admin/tenants/yam/keys", "").await.0, 409);
+}
+
+#[tokio::test]
 async fn a_tenant_is_switched_off_only_in_the_version_that_was_read() {
     let first = provider().await;
     let gateway = administrated(&first).await;
