@@ -7,16 +7,19 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use gateway::{Clock, Snapshot};
 use ring::{hmac, rand::SystemRandom};
+use serde_json::Value;
 use storage::Secret;
 use subtle::ConstantTimeEq;
-use tenants::KeyHash;
+use tenants::{Action, Author, KeyHash};
 
 use crate::{
     admin::Admin,
+    login_throttle::Attempt,
     operator::{Operator, Role},
     operator_book::Book,
     operators::FIRST_OPERATOR,
@@ -29,6 +32,9 @@ use crate::{
 const REMEMBERED_SECONDS: u64 = 300;
 /// How many right credentials are remembered.
 const MAX_REMEMBERED: usize = 1_000;
+
+/// How long a log-in waits for its entry in the audit.
+const MAX_RECORDING: Duration = Duration::from_secs(1);
 
 /// What an operator shows.
 #[derive(Clone, Debug)]
@@ -139,7 +145,35 @@ impl Admin {
         let book = self.book(now).await?;
         let snapshot = self.gateway.snapshot(clock).await.ok();
         let epoch = self.epoch(name, &book, snapshot.as_deref());
-        Ok(Session::starting(operator, epoch, now))
+        let session = Session::starting(operator, epoch, now);
+        self.record_log_in(name, address, None, now).await;
+        Ok(session)
+    }
+
+    /// Keeps an entry about a log-in. One that cannot be written keeps nobody out.
+    async fn record_log_in(
+        &self,
+        name: &str,
+        address: Option<IpAddr>,
+        refused: Option<&str>,
+        now: u64,
+    ) {
+        let address = address.map(|address| ("address", address.to_string()));
+        let refused = refused.map(|reason| ("refused", reason.to_owned()));
+        let facts = address.into_iter().chain(refused);
+        let facts = facts.map(|(fact, text)| (fact.to_owned(), Value::String(text))).collect();
+        let author = Author { name, at: now };
+        let recording = self.record(author, Action::LogIn, name, facts);
+        match tokio::time::timeout(MAX_RECORDING, recording).await {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => {
+                tracing::warn!(
+                    cause = problem.cause().map(tracing::field::display),
+                    "a log-in is not in the audit"
+                );
+            }
+            Err(_elapsed) => tracing::warn!("a log-in is not in the audit: the store is too slow"),
+        }
     }
 
     /// The session of a cookie, if its operator still has it. The role is the operator's present one.
@@ -184,11 +218,19 @@ impl Admin {
         }
 
         // Before the hash, which is what an attacker would have us compute.
-        if let Some(seconds) = self.throttle.count(name, address, now).await? {
+        let attempt = self.throttle.count(name, address, now).await?;
+        if let Attempt::TooMany(seconds) = attempt {
             let detail = format!("Too many attempts to sign in; try again in {seconds} s.");
             return Err(Problem::new(ProblemKind::TooManyRequests, detail).retry_after(seconds));
         }
+        let is_known = account.is_some();
         let (Some(account), Some(tag)) = (is_right(account, password).await?, tag) else {
+            // Once in a window, and of operators alone: whoever guesses must not fill the audit, nor
+            // a password stand in it that was typed as a name.
+            if is_known && attempt == Attempt::Last {
+                let reason = "too many wrong passwords";
+                self.record_log_in(name, address, Some(reason), now).await;
+            }
             tracing::warn!(
                 address = address.map(tracing::field::display),
                 "a wrong password was sent"

@@ -14,6 +14,17 @@ const MAX_ATTEMPTS_OF_NAME: i64 = 10;
 const MAX_ATTEMPTS_OF_ADDRESS: i64 = 30;
 const COUNT: &str = "attempts";
 
+/// What becomes of an attempt to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    /// It may be made.
+    Free,
+    /// It may be made, and is the last one of its name in this window.
+    Last,
+    /// There were too many: the seconds to wait.
+    TooMany(u64),
+}
+
 /// Counts attempts to sign in.
 #[derive(Clone, Debug)]
 pub(crate) struct LoginThrottle {
@@ -25,22 +36,26 @@ impl LoginThrottle {
         Self { state }
     }
 
-    /// Counts an attempt; the seconds to wait where there were too many.
+    /// Counts an attempt.
     pub(crate) async fn count(
         &self,
         name: &str,
         address: Option<IpAddr>,
         now: u64,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<Attempt, StoreError> {
         // The address first: one that is blocked must not use up the attempts of somebody's name.
         if let Some(address) = address {
             let pk = format!("login-address#{address}");
-            if !self.take(pk, MAX_ATTEMPTS_OF_ADDRESS, now).await? {
-                return Ok(Some(seconds_left(now)));
+            if self.take(pk, MAX_ATTEMPTS_OF_ADDRESS, now).await?.is_none() {
+                return Ok(Attempt::TooMany(seconds_left(now)));
             }
         }
-        let is_free = self.take(name_partition(name), MAX_ATTEMPTS_OF_NAME, now).await?;
-        Ok((!is_free).then(|| seconds_left(now)))
+        Ok(match self.take(name_partition(name), MAX_ATTEMPTS_OF_NAME, now).await? {
+            None => Attempt::TooMany(seconds_left(now)),
+            // Each count is given once, whatever the number of instances.
+            Some(MAX_ATTEMPTS_OF_NAME) => Attempt::Last,
+            Some(_) => Attempt::Free,
+        })
     }
 
     /// Forgets the attempts of a name whose operator signed in. Those of the address stay: whoever
@@ -50,7 +65,8 @@ impl LoginThrottle {
         self.state.write(&[Change::Delete { pk, sk }]).await
     }
 
-    async fn take(&self, pk: String, most: i64, now: u64) -> Result<bool, StoreError> {
+    /// Counts an attempt and gives the count; none where there were too many.
+    async fn take(&self, pk: String, most: i64, now: u64) -> Result<Option<i64>, StoreError> {
         let count = Tally {
             pk,
             sk: window(now),
@@ -60,7 +76,10 @@ impl LoginThrottle {
             expires: Some(now + 2 * WINDOW_SECONDS),
             ..Tally::default()
         };
-        Ok(matches!(self.state.tally(&count).await?, Tallied::Done(_)))
+        Ok(match self.state.tally(&count).await? {
+            Tallied::Done(row) => Some(row.number(COUNT)),
+            Tallied::Refused(_) => None,
+        })
     }
 }
 
@@ -92,12 +111,14 @@ mod tests {
     #[tokio::test]
     async fn a_name_waits_after_many_attempts() {
         let throttle = throttle();
-        for _ in 0..MAX_ATTEMPTS_OF_NAME {
-            assert_eq!(throttle.count("ann", None, NOW).await.unwrap(), None);
+        for _ in 1..MAX_ATTEMPTS_OF_NAME {
+            assert_eq!(throttle.count("ann", None, NOW).await.unwrap(), Attempt::Free);
         }
-        assert_eq!(throttle.count("ann", None, NOW + 10).await.unwrap(), Some(290));
-        assert_eq!(throttle.count("bob", None, NOW).await.unwrap(), None);
-        assert_eq!(throttle.count("ann", None, NOW + WINDOW_SECONDS).await.unwrap(), None);
+        assert_eq!(throttle.count("ann", None, NOW).await.unwrap(), Attempt::Last);
+        assert_eq!(throttle.count("ann", None, NOW + 10).await.unwrap(), Attempt::TooMany(290));
+        assert_eq!(throttle.count("bob", None, NOW).await.unwrap(), Attempt::Free);
+        let later = NOW + WINDOW_SECONDS;
+        assert_eq!(throttle.count("ann", None, later).await.unwrap(), Attempt::Free);
     }
 
     #[tokio::test]
@@ -105,10 +126,11 @@ mod tests {
         let throttle = throttle();
         let address = Some("10.0.0.1".parse().unwrap());
         for _ in 0..MAX_ATTEMPTS_OF_ADDRESS {
-            assert_eq!(throttle.count("ann", address, NOW).await.unwrap(), None);
+            assert_eq!(throttle.count("ann", address, NOW).await.unwrap(), Attempt::Free);
             throttle.succeeded("ann", NOW).await.unwrap();
         }
-        assert!(throttle.count("ann", address, NOW).await.unwrap().is_some());
-        assert_eq!(throttle.count("ann", None, NOW).await.unwrap(), None);
+        let blocked = throttle.count("ann", address, NOW).await.unwrap();
+        assert!(matches!(blocked, Attempt::TooMany(_)));
+        assert_eq!(throttle.count("ann", None, NOW).await.unwrap(), Attempt::Free);
     }
 }

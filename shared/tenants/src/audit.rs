@@ -54,7 +54,7 @@ pub enum Action {
     RevokeToken,
     /// Changed the configuration.
     UpdateConfiguration,
-    /// Signed in.
+    /// Signed in, or was refused once too often.
     LogIn,
     /// Ended every session.
     LogOutEverywhere,

@@ -15,7 +15,7 @@ use telemetry::{
     Hour,
     sums::{FIRST_TOKEN_BOUNDS, Sums},
 };
-use tenants::AuditEntry;
+use tenants::{Action, AuditEntry};
 
 use super::{
     desk::{Desk, page},
@@ -175,14 +175,20 @@ fn row(entry: &AuditEntry, names: &std::collections::BTreeMap<String, String>) -
         (tenant, None) => tenant.to_owned(),
         (tenant, Some(subject)) => format!("{tenant}, {subject}"),
     };
+    let fact = |name: &str| entry.changes.get(name).and_then(Value::as_str);
+    let is_log_in = entry.action == Action::LogIn;
+    let refused = fact("refused").filter(|_| is_log_in);
     audit::Row {
         at: Moment(entry.at * 1000),
         who: entry.actor.clone(),
-        from: String::new(),
+        from: fact("address").filter(|_| is_log_in).unwrap_or_default().to_owned(),
         action: action.as_str().unwrap_or_default().replace('_', " "),
         subject,
-        outcome: Pill::new(Tone::Ok, "done"),
-        detail: detail(entry),
+        outcome: match refused {
+            Some(_) => Pill::new(Tone::Err, "refused"),
+            None => Pill::new(Tone::Ok, "done"),
+        },
+        detail: if is_log_in { refused.unwrap_or_default().to_owned() } else { detail(entry) },
     }
 }
 

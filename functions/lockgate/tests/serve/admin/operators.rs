@@ -71,6 +71,36 @@ async fn guessing_a_password_is_slowed_down_and_the_operator_is_not() {
     assert_eq!(status(&gateway, &[("authorization", &right)]).await, 200);
 }
 
+/// Sends the form that signs in.
+async fn sign_in(gateway: &Lockgate, form: &str) -> u16 {
+    let headers = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("sec-fetch-site", "same-origin"),
+        ("accept", "text/html"),
+    ];
+    send(gateway, "POST", "/admin/sign-in", &headers, form.to_owned()).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn who_signed_in_and_who_guessed_too_often_is_in_the_audit_once() {
+    let first = provider().await;
+    let gateway = administrated(&first).await;
+    assert_eq!(sign_in(&gateway, "name=edda&password=edda-password").await, 303);
+    for _ in 0..12 {
+        sign_in(&gateway, "name=vera&password=guess").await;
+        // Whoever types a password in place of a name must not find it there.
+        sign_in(&gateway, "name=vera-password&password=x").await;
+    }
+    let (_, audit) = ask(&gateway, "GET", "/admin/audit", "").await;
+    let entries = audit["entries"].as_array().unwrap();
+    let log_ins: Vec<_> = entries.iter().filter(|it| it["action"] == "log_in").collect();
+    assert_eq!(log_ins.len(), 2, "HTTP Basic with each request is none: {audit}");
+    let is_refused = |it: &&Value| it["changes"]["refused"].is_string();
+    assert_eq!((&log_ins[0]["actor"], is_refused(&log_ins[0])), (&json!("vera"), true));
+    assert_eq!((&log_ins[1]["actor"], is_refused(&log_ins[1])), (&json!("edda"), false));
+    assert_eq!(log_ins[1]["changes"]["address"], "127.0.0.1", "{audit}");
+}
+
 #[tokio::test]
 async fn an_operator_of_the_configuration_is_not_made_again() {
     let first = provider().await;
