@@ -52,6 +52,8 @@ pub use session::{
     CookieScope, PLAIN_SESSION_COOKIE, SESSION_COOKIE, SESSION_SECONDS, Session, SessionKey,
     expired_session_cookie, session_cookie,
 };
-pub use tenant_operations::{DEFAULT_GRACE_SECONDS, KeyView, TenantList, TenantSource, TenantView};
+pub use tenant_operations::{
+    DEFAULT_GRACE_SECONDS, KeyView, MAX_TENANT_PAGES, TenantList, TenantSource, TenantView,
+};
 pub use usage::{NewAdjustment, TenantUsage, parse_period, usage_json};
 pub use views::{Decision, Explanation, PriceView, StepOutlook};

@@ -27,7 +27,7 @@ pub const DEFAULT_GRACE_SECONDS: u64 = 24 * 60 * 60;
 const MAX_GRACE_SECONDS: u64 = 90 * 24 * 60 * 60;
 
 /// How many pages a list of names is made of at most: 2,000 tenants.
-const MAX_TENANT_PAGES: usize = 20;
+pub const MAX_TENANT_PAGES: usize = 20;
 
 /// Where a tenant is declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

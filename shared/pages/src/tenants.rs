@@ -7,6 +7,7 @@ use crate::{
     form::{Choice, Field, Group, Kind},
     moment::Moment,
     number::{Count, Money},
+    requests::query_value,
     shell::{Pill, Shell},
 };
 
@@ -21,7 +22,18 @@ pub struct Tenants {
     /// The tenants.
     pub rows: Vec<Row>,
     /// Where the list goes on.
-    pub more: Option<String>,
+    pub cursor: Option<String>,
+}
+
+impl Tenants {
+    /// The page on which the list, or the search, goes on.
+    fn more(&self) -> Option<String> {
+        let cursor = query_value(self.cursor.as_deref()?);
+        Some(match self.search.as_str() {
+            "" => format!("/admin/tenants?cursor={cursor}"),
+            search => format!("/admin/tenants?q={}&cursor={cursor}", query_value(search)),
+        })
+    }
 }
 
 /// One tenant of the list.

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod operators;
+mod pages;
 mod tenants;
 mod terminal;
 

@@ -56,7 +56,7 @@ const PAGES: &[Page] = &[
     view("/admin/requests/{}", requests::show),
     view("/admin/playground", playground::show),
     view("/admin/tenants", tenants::list),
-    view("/admin/tenants/new", tenants::new),
+    Page { role: Some(Role::Editor), ..view("/admin/tenants/new", tenants::new) },
     form("/admin/tenants", Role::Editor, tenants::create),
     view("/admin/tenants/{}", tenant::show),
     form("/admin/tenants/{}", Role::Editor, tenant::update),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use admin::{AdminResult, Operation, PageRequest, Problem, TenantSource, TenantView};
+use admin::{
+    AdminResult, MAX_PAGE_ITEMS, MAX_TENANT_PAGES, Operation, PageRequest, Problem, TenantList,
+    TenantSource, TenantView,
+};
 use pages::{
     Count, Money,
     form::Group,
@@ -223,28 +226,46 @@ async fn row(desk: &Desk, view: &TenantView, costs: &BTreeMap<String, u64>) -> A
     })
 }
 
+/// The tenants of a page: of a search, those that it finds, from as many as a list of names may have.
+async fn found(desk: &Desk) -> AdminResult<TenantList> {
+    let (admin, search) = (desk.admin()?, desk.query.get("q").to_lowercase());
+    let cursor = desk.query.filled("cursor").map(str::to_owned);
+    let mut wanted = PageRequest { cursor, limit: PAGE_TENANTS };
+    if search.is_empty() {
+        return admin.list_tenants(&wanted, desk.clock()).await;
+    }
+    wanted.limit = MAX_PAGE_ITEMS;
+    let is_found = |view: &TenantView| view.tenant.settings.name.to_lowercase().contains(&search);
+    let mut tenants = vec![];
+    for _ in 0..MAX_TENANT_PAGES {
+        let list = admin.list_tenants(&wanted, desk.clock()).await?;
+        tenants.extend(list.tenants.into_iter().filter(is_found));
+        wanted.cursor = list.cursor;
+        if wanted.cursor.is_none() || PAGE_TENANTS <= tenants.len() {
+            break;
+        }
+    }
+    Ok(TenantList { tenants, cursor: wanted.cursor })
+}
+
 pub(super) fn list(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
-        let cursor = desk.query.filled("cursor").map(str::to_owned);
-        let wanted = PageRequest { cursor, limit: PAGE_TENANTS };
-        let found = desk.admin()?.list_tenants(&wanted, desk.clock()).await?;
-        let search = desk.query.get("q").to_lowercase();
-        let is_wanted =
-            |view: &&TenantView| view.tenant.settings.name.to_lowercase().contains(&search);
+        let mut found = found(desk).await?;
+        found.tenants.sort_by_key(|view| view.tenant.settings.name.to_lowercase());
 
         let today = telemetry::Day::of(desk.now());
         let month = super::usage::month_of(desk, today, None).await?;
         let tenants = super::sums::merged(&month).tenants;
         let costs = tenants.into_iter().map(|(tenant, amounts)| (tenant, amounts.cost)).collect();
         let mut rows = vec![];
-        for view in found.tenants.iter().filter(is_wanted) {
+        for view in &found.tenants {
             rows.push(row(desk, view, &costs).await?);
         }
         page(&Tenants {
             shell: desk.shell(Section::Tenants, "Tenants").await?,
             search: desk.query.get("q").to_owned(),
             rows,
-            more: found.cursor.map(|cursor| format!("/admin/tenants?cursor={cursor}")),
+            cursor: found.cursor,
         })
     })
 }
