@@ -35,6 +35,9 @@ async fn a_key_reads_what_its_own_tenant_used_by_model_and_day() {
         call(&gateway, key).await;
     }
 
+    // Neither is a call for a model.
+    send(&gateway, "GET", "/v1/models", &[("x-api-key", KEY)], "").await;
+    get_usage(&gateway, KEY).await;
     let own = get_usage(&gateway, KEY).await;
     assert_eq!(own["request_count"], 2, "{own}");
     assert_eq!(own["budget_usd"], Value::Null, "{own}");
