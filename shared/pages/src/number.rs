@@ -63,6 +63,14 @@ fn rounded(micros: u64, decimals: u32) -> (u64, u64) {
     (units / per_dollar, units % per_dollar)
 }
 
+impl Count {
+    /// The number with what it counts, such as `1 call` or `2 calls`.
+    pub fn of(self, thing: &str) -> String {
+        let ending = if self.0 == 1 { "" } else { "s" };
+        format!("{self} {thing}{ending}")
+    }
+}
+
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&with_separators(self.0))
@@ -118,6 +126,14 @@ impl fmt::Display for Took {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(
+            [0, 1, 2_000].map(|it| Count(it).of("call")),
+            ["0 calls", "1 call", "2,000 calls"]
+        );
+    }
 
     #[test]
     fn thousands_are_separated() {

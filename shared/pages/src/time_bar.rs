@@ -131,17 +131,28 @@ impl TimeBar {
         )
     }
 
-    /// The note, right of the last stretch, or upon it where there is no room.
+    /// The note, right of the lane's stretches or left of them, or upon the widest one where there is no
+    /// room beside.
     fn note(&self, lane: &Lane, y: usize) -> String {
-        let Some(last) = lane.stretches.last() else { return String::new() };
-        let (from, to) = (self.x(last.from), self.x(last.to));
+        let Some((first, last)) = lane.stretches.first().zip(lane.stretches.last()) else {
+            return String::new();
+        };
+        let width = |it: &Stretch| self.x(it.to) - self.x(it.from);
+        let widest = lane.stretches.iter().max_by(|a, b| width(a).total_cmp(&width(b)));
+        let widest = widest.unwrap_or(last);
+        let (from, to) = (self.x(first.from), self.x(last.to));
         let note = escaped(&lane.note);
 
-        let is_on_bar = 45.0 < to && 35.0 < to - from;
+        let is_on_bar = 45.0 < to && 35.0 < width(widest);
+        // What waits is drawn pale, and takes dark letters.
+        let on_bar = if widest.spent == Spent::Waiting { " strong" } else { " on-bar" };
         let (class, x, dx, anchor) = match () {
-            () if is_on_bar => (" on-bar", from, 10, "start"),
-            () if 60.0 < to => ("", from, -8, "end"),
-            () => ("", to, 8, "start"),
+            () if to <= 45.0 => ("", to, 8, "start"),
+            () if 60.0 < from => ("", from, -8, "end"),
+            () if is_on_bar => (on_bar, self.x(widest.from), 10, "start"),
+            () if 40.0 < from => ("", from, -8, "end"),
+            () if to <= 70.0 => ("", to, 8, "start"),
+            () => (on_bar, self.x(widest.from), 10, "start"),
         };
         format!(
             "<text class=\"beside{class}\" x=\"{x:.2}%\" dx=\"{dx}\" y=\"{}\" \
@@ -192,6 +203,24 @@ mod tests {
         let html = bar(103.0);
         assert!(html.contains("<title>429 after 103 ms &amp; more</title>"), "{html}");
         assert!(html.contains("width=\"97.00%\""), "{html}");
+    }
+
+    #[test]
+    fn a_note_does_not_run_into_the_stretches_of_its_lane() {
+        let stretch = |from, to, spent| Stretch { from, to, spent, title: String::new() };
+        let note = |from, first, to| {
+            let stretches =
+                vec![stretch(from, first, Spent::Waiting), stretch(first, to, Spent::Answering)];
+            let lane = Lane { name: String::new(), stretches, note: "first token".to_owned() };
+            let html = TimeBar { label: String::new(), total: 100.0, lanes: vec![lane] }.html();
+            let html = html.to_string();
+            let at = html.find("<text class=\"beside").and_then(|_| html.rfind("<text")).unwrap();
+            html.get(at..).unwrap().to_owned()
+        };
+        // Upon the wait, which is as wide as the note; left of both; right of both.
+        assert!(note(0.0, 90.0, 100.0).contains("strong\" x=\"0.00%\" dx=\"10\""));
+        assert!(note(70.0, 90.0, 100.0).contains("x=\"67.90%\" dx=\"-8\""));
+        assert!(note(0.0, 10.0, 30.0).contains("x=\"29.10%\" dx=\"8\""));
     }
 
     #[test]

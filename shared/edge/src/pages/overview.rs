@@ -181,7 +181,7 @@ async fn attention(desk: &Desk, recent: &Figures) -> AdminResult<Vec<Attention>>
     for ((provider, model), calls) in sums::unpriced(recent).into_iter().take(MAX_ATTENTION) {
         attention.push(Attention {
             subject: format!("{provider}/{model}"),
-            text: format!("no price is known: {} calls are not counted in money", Count(calls)),
+            text: format!("no price is known: {} not counted in money", Count(calls).of("call")),
             pill: None,
             link: Some(Link::new("Set price", pages::prices::set_href(&provider, &model))),
         });

@@ -184,7 +184,8 @@ fn then(attempt: &AttemptRow) -> &'static str {
     }
 }
 
-fn attempt(row: &AttemptRow) -> Attempt {
+/// An attempt; only a stream has a first token before its end.
+fn attempt(row: &AttemptRow, is_stream: bool) -> Attempt {
     let result = match row.outcome.as_str() {
         "success" => AttemptResult::Success,
         "canceled" => AttemptResult::Canceled,
@@ -201,7 +202,7 @@ fn attempt(row: &AttemptRow) -> Attempt {
         code: row.outcome.clone(),
         message: None,
         start_ms: row.start_ms,
-        first_token_ms: row.first_token_ms,
+        first_token_ms: row.first_token_ms.filter(|_| is_stream),
         duration_ms: row.duration_ms,
         then: then(row).to_owned(),
     }
@@ -295,7 +296,7 @@ fn call_page(shell: Shell, call: &CallRow, tenant: String) -> Call {
         route: call.route.clone(),
         sent: call.sent_model.clone(),
         answered: call.answered_model.clone(),
-        attempts: call.attempts.iter().map(attempt).collect(),
+        attempts: call.attempts.iter().map(|it| attempt(it, call.stream)).collect(),
         times: Times {
             admit: call.admit_ms.map(millis),
             first_token: call.first_token_ms.map(millis),
