@@ -6,9 +6,10 @@ use std::{
     process::ExitCode,
 };
 
+use ::tenants::Author;
 use admin::{ApplyOptions, Destination};
 use clap::{Args, Subcommand};
-use edge::settings::Environment;
+use edge::settings::{Environment, now_ms};
 use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
@@ -236,7 +237,8 @@ async fn apply(arguments: ApplyArguments) -> Result<ExitCode, Failure> {
         observer: Some(&progress),
     };
     let options = ApplyOptions { dry_run: arguments.dry_run, prune: arguments.prune };
-    admin::apply(&config, destination, options, &mut progress.stdout())
+    let author = Author { name: "terminal", at: now_ms() / 1000 };
+    admin::apply_file(&config, destination, options, author, &mut progress.stdout())
         .await
         .map_err(|error| Failure::Other(error.to_string()))?;
     Ok(ExitCode::SUCCESS)

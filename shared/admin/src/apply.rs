@@ -50,13 +50,13 @@ pub struct ApplyOptions {
 }
 
 /// Shows what is to change, then changes it: first secrets, so that no row names one that is not
-/// there, then rows, then secrets that no row names any more.
-pub async fn apply(
+/// there, then rows, then secrets that no row names any more. Whether anything was changed.
+pub(crate) async fn apply(
     config: &Config,
     to: Destination<'_>,
     options: ApplyOptions,
     out: &mut (dyn io::Write + Send),
-) -> Result<(), Box<dyn Error + Send + Sync>> {
+) -> Result<bool, Box<dyn Error + Send + Sync>> {
     let (rows, secrets) = to_rows(config, to.prefix);
     let now = look(&secrets, to).await?;
 
@@ -67,11 +67,11 @@ pub async fn apply(
     show_unreadable(config, to, out).await?;
     if plan.is_empty() {
         writeln!(out, "nothing to change")?;
-        return Ok(());
+        return Ok(false);
     }
     if options.dry_run {
         writeln!(out, "dry run: nothing was written")?;
-        return Ok(());
+        return Ok(false);
     }
     // The rows are one write, which is the last but for what is removed.
     let writes = plan.secrets.len() + 1;
@@ -89,7 +89,7 @@ pub async fn apply(
     }
 
     writeln!(out, "applied")?;
-    Ok(())
+    Ok(true)
 }
 
 /// Names the parameters that the file refers to and that cannot be read here.

@@ -1,18 +1,23 @@
 //! A change of the configuration: one at a time over all instances, from the look at the present one
 //! until its version and its entry in the audit are kept.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
-use config::Config;
+use config::{
+    Config,
+    rows::{PARTITION, from_rows},
+    to_yaml,
+};
 use gateway::{Clock, Gateway};
 use serde_json::{Map, json};
-use storage::{Condition, StoreError, Stores, Table, Tallied, Tally};
+use storage::{Condition, Query, StoreError, Stores, Table, Tallied, Tally};
 use tenants::{Action, Author, Tenants};
 
 use crate::{
+    apply::{ApplyOptions, Destination, apply},
     audit::record,
     configuration::{ConfigChange, diff, keep_versions, restart_keys, version_of},
-    configuration_source::{ConfigSource, ReadConfig},
+    configuration_source::{ConfigSource, FIRST_CONFIG, ReadConfig},
     operators::random_text,
     problem::{AdminResult, Problem, ProblemKind},
 };
@@ -139,6 +144,59 @@ impl ConfigEditor {
             outcome => Ok(outcome?),
         }
     }
+}
+
+/// Applies a file of an operator's own machine, as the admin API changes the configuration: alone, and
+/// with a version and an entry in the audit.
+pub async fn apply_file(
+    config: &Config,
+    to: Destination<'_>,
+    options: ApplyOptions,
+    author: Author<'_>,
+    out: &mut (dyn io::Write + Send),
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    if options.dry_run {
+        return apply(config, to, options, out).await.map(drop);
+    }
+    let lease = Lease::take(to.stores, author.at, &WAITS).await?;
+    let applied = apply_alone(config, to, options, author, out).await;
+    if let Err(cause) = lease.end().await {
+        tracing::warn!(%cause, "failed to end a change of the configuration");
+    }
+    applied
+}
+
+async fn apply_alone(
+    config: &Config,
+    to: Destination<'_>,
+    options: ApplyOptions,
+    author: Author<'_>,
+    out: &mut (dyn io::Write + Send),
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let before = text_of_rows(to).await?;
+    if !apply(config, to, options, out).await? {
+        return Ok(());
+    }
+    let after = text_of_rows(to).await?;
+    let versions = (version_of(&before), version_of(&after));
+    // A secret that changed alone leaves no other text.
+    if versions.0 != versions.1 {
+        keep_versions(to.stores, (&versions.0, &before), &after, author).await?;
+    }
+    let versions = json!({ "before": versions.0, "after": versions.1 });
+    let changes = Map::from_iter([("version".to_owned(), versions)]);
+    let tenants = Tenants::new(to.stores.config.clone());
+    let action = Action::UpdateConfiguration;
+    Ok(record(&tenants, author, (action, "configuration"), changes).await?)
+}
+
+/// The text of the rows that are there, as operators read it.
+async fn text_of_rows(to: Destination<'_>) -> Result<String, StoreError> {
+    // Rows of the configuration do not expire, so any time will do.
+    let rows = to.stores.config.query(&Query::partition(PARTITION, 0)).await?.rows;
+    let config = from_rows(&rows, to.kinds);
+    // Where none can be read, whatever was there is replaced.
+    Ok(config.map_or_else(|_unreadable| FIRST_CONFIG.to_owned(), |config| to_yaml(&config)))
 }
 
 /// The right to change the configuration, which one instance at a time has.

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What operators of a stack without a configuration begin with.
-const FIRST_CONFIG: &str = "# Put your providers here.\nproviders:\n  - name: example\n    \
+pub(crate) const FIRST_CONFIG: &str = "# Put your providers here.\nproviders:\n  - name: example\n    \
                             type: mock\n    script: { answer: Hello }\n";
 
 /// Where the configuration is kept.
@@ -280,7 +280,7 @@ impl ConfigRows {
         let options = ApplyOptions { dry_run: false, prune: true };
 
         let done = apply(config, to, options, &mut io::sink()).await;
-        done.map_err(|cause| {
+        done.map(drop).map_err(|cause| {
             let detail = "The configuration cannot be written.";
             Problem::new(ProblemKind::Unavailable, detail).caused_by(cause)
         })

@@ -31,10 +31,11 @@ mod views;
 
 pub use admin::{Admin, RootSecret, author, generate_root_secret, parse_root_secret};
 pub use api::{ApiBody, ApiRequest, ApiResponse, Operation};
-pub use apply::{ApplyObserver, ApplyOptions, Destination, apply};
+pub use apply::{ApplyObserver, ApplyOptions, Destination};
 pub use audit::audit_json;
 pub use authentication::Credentials;
 pub use configuration::{ConfigChange, ConfigDocument, ConfigMode, ConfigVersion};
+pub use configuration_change::apply_file;
 pub use configuration_source::{
     ConfigFile, ConfigRows, ConfigSource, Reach, Variables, write_private,
 };

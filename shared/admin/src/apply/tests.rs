@@ -1,5 +1,6 @@
 use config::{read, rows::from_rows};
 use storage::{Aws, Credentials, Query, Timeouts, sqlite};
+use tenants::Author;
 
 use super::*;
 
@@ -71,6 +72,28 @@ async fn applying_twice_changes_nothing() {
     assert_eq!(account.apply(FILE, "hidden", ONCE).await, "nothing to change\n");
     let changed = account.apply(FILE, "another", ONCE).await;
     assert_eq!(changed, "~ parameter /twice/api_key\n~ parameter /twice/providers/p\napplied\n");
+}
+
+#[tokio::test]
+async fn a_file_that_is_applied_leaves_a_version_and_an_entry() {
+    const NOW: u64 = 1_795_860_000;
+    let account = Account::new("/kept");
+    let config = read(FILE, &|_| Some("hidden".to_owned()), &KINDS).unwrap();
+    let (stores, parameters) = (&account.stores, &account.parameters);
+    let to =
+        Destination { stores, parameters, prefix: account.prefix, kinds: &KINDS, observer: None };
+    for _ in 0..2 {
+        let author = Author { name: "terminal", at: NOW };
+        crate::apply_file(&config, to, ONCE, author, &mut io::sink()).await.unwrap();
+    }
+    let month = tenants::audit_month(NOW);
+    let audit =
+        tenants::Tenants::new(stores.config.clone()).audit(month, None, 9, NOW).await.unwrap();
+    let actors: Vec<_> = audit.items.iter().map(|it| (it.actor.as_str(), it.action)).collect();
+    assert_eq!(actors, [("terminal", tenants::Action::UpdateConfiguration)]);
+    let kept = stores.config.query(&Query::partition("config-versions", NOW)).await.unwrap().rows;
+    assert_eq!(kept.len(), 2, "the one before and the new one: {kept:?}");
+    assert!(kept.iter().all(|row| !row.value.contains("hidden")));
 }
 
 #[tokio::test]
