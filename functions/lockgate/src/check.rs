@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use config::{Config, ProviderKind, read};
+use config::{Config, ConfigError, ProviderKind, read};
 
 /// Looks a variable of the environment up.
 pub(crate) type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
@@ -15,6 +15,9 @@ pub(crate) fn check(
     out: &mut dyn io::Write,
 ) -> io::Result<Option<Config>> {
     let Some(config) = load(path, variables, kinds, out)? else { return Ok(None) };
+    if !report_files(path, &config, out)? {
+        return Ok(None);
+    }
     for warning in config.warnings() {
         writeln!(out, "{}: warning: {warning}", path.display())?;
     }
@@ -42,13 +45,39 @@ pub(crate) fn load(
         Ok(config) => return Ok(Some(config)),
         Err(faults) => faults,
     };
-    for fault in &faults {
+    report(path, faults.iter(), out)?;
+    Ok(None)
+}
+
+/// Prints what is wrong with the certificates and keys that a configuration names. Whether all can be
+/// used.
+pub(crate) fn report_files(
+    path: &Path,
+    config: &Config,
+    out: &mut dyn io::Write,
+) -> io::Result<bool> {
+    let faults = edge::file_errors(config);
+    if faults.is_empty() {
+        return Ok(true);
+    }
+    let text = fs::read_to_string(path).unwrap_or_default();
+    report(path, config::placed(&text, faults).iter(), out)?;
+    Ok(false)
+}
+
+/// Prints faults, each with its place.
+fn report<'f>(
+    path: &Path,
+    faults: impl ExactSizeIterator<Item = &'f ConfigError>,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let (file, count) = (path.display(), faults.len());
+    for fault in faults {
         // `file:line:column:` is what editors jump to.
         let gap = if fault.position.is_some() { "" } else { " " };
         writeln!(out, "{file}:{gap}{fault}")?;
     }
-    writeln!(out, "{file}: {}", counted(faults.iter().len(), "fault"))?;
-    Ok(None)
+    writeln!(out, "{file}: {}", counted(count, "fault"))
 }
 
 /// How much of everything there is, in a line.
@@ -114,6 +143,23 @@ mod tests {
                     .to_owned()
             )
         );
+    }
+
+    #[test]
+    fn a_file_that_the_configuration_names_and_cannot_be_used_is_a_fault() {
+        let text = "ca_file: /nowhere/ca.pem\nproviders:\n- {name: p, type: ollama, ca_file: /nowhere/p.pem}\n\
+                    tls: {cert: /nowhere/c.pem, key: /nowhere/k.pem}\n";
+        let (good, printed) = checked("files", text);
+        assert!(!good);
+        for line in [
+            "config.yaml:1:10: ca_file: /nowhere/ca.pem cannot be read: ",
+            "config.yaml:3:36: providers[0].ca_file: /nowhere/p.pem cannot be read: ",
+            "config.yaml:4:13: tls.cert: /nowhere/c.pem: cannot be read: ",
+            "config.yaml:4:34: tls.key: /nowhere/k.pem: cannot be read: ",
+            "config.yaml: 4 faults\n",
+        ] {
+            assert!(printed.contains(line), "{line} in {printed}");
+        }
     }
 
     #[test]

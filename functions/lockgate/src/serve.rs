@@ -84,6 +84,9 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let port = options.port.unwrap_or(config.port);
     let address = options.listen.map_or((Ipv4Addr::LOCALHOST, port).into(), ListenAddress::address);
     // Before the data file is made and before anything listens.
+    if let Origin::File(path) = &found.origin {
+        settings::check_files(path, &config)?;
+    }
     check_access(&config, address)?;
     check_addresses(&found, address)?;
     let stores = sqlite::open_with(&options.data, options.data_sync.into())
@@ -126,9 +129,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let served = runtime.block_on(edge::listen(server, greet));
     // A write that hangs in the store does not hold the exit.
     runtime.shutdown_timeout(shutdown_timeout);
-    served.map_err(|error| {
-        Failure::Other(format!("cannot listen on {address}: {error} (see --listen)"))
-    })?;
+    served?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -159,6 +160,7 @@ pub(crate) fn config_source(
         path,
         demonstration,
         variables: Variables::new(move |name| found.variable(name, &environment)),
+        file_errors: edge::file_errors,
         reach: if address.ip().is_loopback() { Reach::Loopback } else { Reach::Network },
     })
 }

@@ -47,6 +47,12 @@ pub(crate) fn config(path: &Path, environment: &Environment) -> Result<Config, F
     config.ok_or(Failure::Reported)
 }
 
+/// Refuses a configuration that names files which cannot be used; its problems are printed.
+pub(crate) fn check_files(path: &Path, config: &Config) -> Result<(), Failure> {
+    let good = check::report_files(path, config, &mut io::stderr())?;
+    if good { Ok(()) } else { Err(Failure::Reported) }
+}
+
 /// The configuration that `serve` takes, and where it comes from.
 #[derive(Debug)]
 pub(crate) struct Found {

@@ -88,8 +88,10 @@ impl Watch {
     fn read(&self) -> Result<Config, Failure> {
         let environment = self.sources.environment()?;
         let config = settings::config(&self.path, &environment)?;
-        // The same rule as at the start, or a saved file could open the gateway to the network.
+        // The same rules as at the start, or a saved file could open the gateway to the network.
         check_access(&config, self.address)?;
+        // A file that the next start would refuse must not come into force, either.
+        settings::check_files(&self.path, &config)?;
         Ok(config)
     }
 

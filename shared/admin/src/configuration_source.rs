@@ -2,7 +2,7 @@
 
 use std::{fmt, fs, io, path::PathBuf, sync::Arc};
 
-use config::{Auth, Config, ConfigErrors, to_yaml};
+use config::{Auth, Config, ConfigError, ConfigErrors, to_yaml};
 use storage::{Parameters, Stores};
 
 use crate::{
@@ -35,6 +35,8 @@ pub struct ConfigFile {
     pub variables: Variables,
     /// Who can reach the server.
     pub reach: Reach,
+    /// What is wrong with the files that a configuration names.
+    pub file_errors: fn(&Config) -> Vec<ConfigError>,
 }
 
 /// A configuration in AWS.
@@ -148,6 +150,13 @@ impl ConfigSource {
         let config = checked.map_err(|errors| Problem::fields(fields(&errors)))?;
 
         self.check_reach(&config)?;
+        if let Self::File(file) = self {
+            // The server would neither take it up nor start with it.
+            let wrong = config::placed(text, (file.file_errors)(&config));
+            if !wrong.is_empty() {
+                return Err(Problem::fields(wrong.iter().map(ProblemField::from).collect()));
+            }
+        }
         Ok(config)
     }
 

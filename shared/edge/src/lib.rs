@@ -52,4 +52,4 @@ pub use lambda::{run, run_buffered};
 pub use lambda_http::Error as LambdaError;
 pub use log::log;
 pub use otlp::OtlpSettings;
-pub use server::{Server, listen};
+pub use server::{Server, file_errors, listen};

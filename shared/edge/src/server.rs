@@ -20,7 +20,7 @@ use std::{
 };
 
 use admin::{Admin, ConfigSource, RootSecret};
-use config::{Config, ServerLimits};
+use config::{Config, ConfigError, ServerLimits};
 use gateway::{
     Client, Clock, Configuration, Freshness, Gateway, InFlight, MemoryBudget, ProxyVariables,
     Sealing, Source,
@@ -113,6 +113,21 @@ pub struct Server {
     pub updates: Option<mpsc::Receiver<Config>>,
 }
 
+/// What is wrong with the files that a configuration names: those of `tls`, and every `ca_file`.
+pub fn file_errors(config: &Config) -> Vec<ConfigError> {
+    let error = |path: String, message| ConfigError { position: None, path, message };
+    let bad = |ca_file: &Option<String>| gateway::check_ca_file(ca_file.as_ref()?).err();
+    let tls = config.tls.iter().flat_map(tls::errors);
+    let mut errors: Vec<_> =
+        tls.map(|(key, message)| error(format!("tls.{key}"), message)).collect();
+    errors.extend(bad(&config.connection.ca_file).map(|it| error("ca_file".to_owned(), it)));
+    for (index, provider) in config.providers.iter().enumerate() {
+        let path = format!("providers[{index}].ca_file");
+        errors.extend(bad(&provider.connection.ca_file).map(|it| error(path, it)));
+    }
+    errors
+}
+
 /// Serves endpoints until the process is asked to stop. `ready` is called with the address in use.
 pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let limits = fit_descriptors(&server.config.server);
@@ -124,7 +139,10 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         .map(|tls| tls::acceptor(Path::new(&tls.cert), Path::new(&tls.key)));
     let tls = tls.transpose().map_err(io::Error::other)?;
 
-    let listener = TcpListener::bind(server.address).await?;
+    let listener = TcpListener::bind(server.address).await.map_err(|error| {
+        let message = format!("cannot listen on {}: {error} (see --listen)", server.address);
+        io::Error::new(error.kind(), message)
+    })?;
     let source = Source::Config(Box::new(server.config), server.parameters);
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let memory = MemoryBudget::new(bytes(limits.max_memory_bytes));

@@ -70,7 +70,7 @@ use plan::resolve;
 pub use provider_health::{BreakerState, ProviderHealth};
 pub use providers::{
     Client, ExportRequest, ListedModel, MemoryBudget, MemoryBuffer, ProxyVariables, RelayPayload,
-    RelayRequest, RelayResponse, Reservation, StreamedBody,
+    RelayRequest, RelayResponse, Reservation, StreamedBody, check_ca_file,
 };
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};

@@ -73,6 +73,7 @@ pub use relay::{RelayBody, RelayPayload, RelayRequest, RelayResponse, StreamedBo
 pub use replay::KeptResponse;
 pub use response_text::ResponseText;
 pub use stream::{EventStream, OutputEstimate};
+pub use tls::check_ca_file;
 pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
 
 /// The gateway's `User-Agent` at providers.

@@ -18,7 +18,7 @@ pub(crate) fn client_config(
 ) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = ca_file {
-        add_roots(&mut roots, path).map_err(|cause| format!("{path} {cause}"))?;
+        add_roots(&mut roots, path)?;
     }
 
     // The provider is named because rustls has no default one when more than one could be built in.
@@ -31,13 +31,19 @@ pub(crate) fn client_config(
     Ok(config)
 }
 
+/// Whether a `ca_file` can be used. The error is for operators, and names the file.
+pub fn check_ca_file(path: &str) -> Result<(), String> {
+    add_roots(&mut RootCertStore::empty(), path)
+}
+
 fn add_roots(roots: &mut RootCertStore, path: &str) -> Result<(), String> {
     let file = CertificateDer::pem_file_iter(path);
-    let certificates: Vec<_> =
-        file.and_then(Iterator::collect).map_err(|error| format!("cannot be read: {error}"))?;
+    let certificates: Vec<_> = file
+        .and_then(Iterator::collect)
+        .map_err(|error| format!("{path} cannot be read: {error}"))?;
     // Bundles of companies hold certificates that rustls cannot read; one good root is enough.
     let (added, _) = roots.add_parsable_certificates(certificates);
-    if added == 0 { Err("holds no root certificate".to_owned()) } else { Ok(()) }
+    if added == 0 { Err(format!("{path} holds no root certificate in PEM")) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -53,6 +59,6 @@ mod tests {
         let path = empty.to_str().unwrap();
         let refused = client_config(Some(path), &[]).unwrap_err();
         std::fs::remove_file(&empty).unwrap();
-        assert_eq!(refused, format!("{path} holds no root certificate"));
+        assert_eq!(refused, format!("{path} holds no root certificate in PEM"));
     }
 }

@@ -91,15 +91,21 @@ async fn a_file_that_cannot_be_used_is_named_at_the_start() {
     let (one, other) =
         (IssuedCertificate::new(&["127.0.0.1"]), IssuedCertificate::new(&["127.0.0.1"]));
     for (file, content, complaint) in [
-        ("cert.pem", "", "cert.pem: holds no certificate"),
-        ("key.pem", "not a key", "key.pem: cannot be read"),
-        ("key.pem", &other.key_pem, "key.pem does not belong to cert.pem"),
+        ("cert.pem", "", ":2:14: tls.cert: cert.pem: holds no certificate"),
+        ("key.pem", "not a key", ":2:29: tls.key: key.pem: holds no key"),
+        ("key.pem", &other.key_pem, ":2:29: tls.key: key.pem does not belong to cert.pem"),
+        ("ca.pem", "not a root", ":5:10: ca_file: ca.pem holds no root certificate"),
     ] {
-        let setup = setup(&one).file(file, content).arguments(["--listen", "127.0.0.1:0"]);
-        let output = setup.run().await;
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success());
-        assert!(error.contains(complaint), "{complaint} in {error}");
+        for arguments in [&["--listen", "127.0.0.1:0"][..], &["check"]] {
+            let config = format!("api_key: {KEY}\n{CONFIG}ca_file: ca.pem\n");
+            let setup = setup(&one).config(&config).file("ca.pem", &one.ca_pem);
+            let output = setup.file(file, content).arguments(arguments.to_vec()).run().await;
+            let printed = [output.stdout, output.stderr].concat();
+            let printed = String::from_utf8(printed).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{printed}");
+            assert!(printed.contains(complaint), "{complaint} in {printed}");
+            assert!(!printed.contains("listen"), "{printed}");
+        }
     }
 }
 

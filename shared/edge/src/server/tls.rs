@@ -7,10 +7,14 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use config::Tls;
 use rustls::{
     ServerConfig,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject},
+    },
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
@@ -101,14 +105,55 @@ fn modified(cert: &Path, key: &Path) -> [Option<SystemTime>; 2] {
 
 /// Reads a chain of certificates and its key.
 fn read(cert: &Path, key: &Path) -> Result<CertifiedKey, String> {
-    let unreadable = |path: &Path, error| format!("{}: cannot be read: {error}", path.display());
-    let chain =
-        CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = chain.map_err(|error| unreadable(cert, error))?;
-    if chain.is_empty() {
-        return Err(format!("{}: holds no certificate in PEM", cert.display()));
+    pair(cert, key, read_chain(cert)?, read_key(key)?)
+}
+
+/// What is wrong with the files of a certificate, each with the key of `tls` that names the file.
+pub(super) fn errors(tls: &Tls) -> Vec<(&'static str, String)> {
+    let (cert, key) = (Path::new(&tls.cert), Path::new(&tls.key));
+    let mut errors = vec![];
+    match (read_chain(cert), read_key(key)) {
+        (Ok(chain), Ok(secret)) => {
+            errors.extend(pair(cert, key, chain, secret).err().map(|error| ("key", error)));
+        }
+        (chain, secret) => {
+            errors.extend(chain.err().map(|error| ("cert", error)));
+            errors.extend(secret.err().map(|error| ("key", error)));
+        }
     }
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, error))?;
+    errors
+}
+
+fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain =
+        CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match chain {
+        Ok(chain) if chain.is_empty() => {
+            Err(format!("{}: holds no certificate in PEM", path.display()))
+        }
+        chain => chain.map_err(|error| unreadable(path, &error)),
+    }
+}
+
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| match error {
+        pem::Error::NoItemsFound => {
+            format!("{}: holds no key in PEM (one with a passphrase is none)", path.display())
+        }
+        error => unreadable(path, &error),
+    })
+}
+
+fn unreadable(path: &Path, error: &pem::Error) -> String {
+    format!("{}: cannot be read: {error}", path.display())
+}
+
+fn pair(
+    cert: &Path,
+    key: &Path,
+    chain: Vec<CertificateDer<'static>>,
+    secret: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, String> {
     CertifiedKey::from_der(chain, secret, &ring::default_provider()).map_err(|error| {
         format!("{} does not belong to {}: {error}", key.display(), cert.display())
     })
