@@ -89,7 +89,22 @@ pub fn open(path: &Path) -> Result<Stores, StoreError> {
 pub fn open_with(path: &Path, options: SqliteOptions) -> Result<Stores, StoreError> {
     let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
     folder.map_err(|error| failed_to_open(path, &error, MUST_BE_WRITABLE))?;
+    #[cfg(unix)]
+    make_private(path).map_err(|error| failed_to_open(path, &error, MUST_BE_WRITABLE))?;
     open_file(path, OpenFlags::empty(), options)
+}
+
+/// Makes a file that is not there yet, for its owner alone to read: it holds prompts and the hashes of
+/// keys. SQLite gives what it keeps beside the file the same mode.
+#[cfg(unix)]
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.write(true).create_new(true).open(path) {
+        // The operator may have made an old file readable to a group.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
 }
 
 /// Opens tables that last as long as the returned value and its clones.
