@@ -19,6 +19,7 @@ use tenants::{Action, Author, KeyHash};
 
 use crate::{
     admin::Admin,
+    audit,
     login_throttle::Attempt,
     operator::{Operator, Role},
     operator_book::Book,
@@ -163,7 +164,7 @@ impl Admin {
         let facts = address.into_iter().chain(refused);
         let facts = facts.map(|(fact, text)| (fact.to_owned(), Value::String(text))).collect();
         let author = Author { name, at: now };
-        let recording = self.record(author, Action::LogIn, name, facts);
+        let recording = audit::record(&self.tenants, author, (Action::LogIn, name), facts);
         match tokio::time::timeout(MAX_RECORDING, recording).await {
             Ok(Ok(())) => {}
             Ok(Err(problem)) => {
