@@ -4,3 +4,4 @@ pub mod chat;
 pub mod completions;
 pub mod embeddings;
 pub mod responses;
+mod tool_name;

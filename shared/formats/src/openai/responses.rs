@@ -19,7 +19,6 @@ mod response_decode;
 mod response_encode;
 mod stream_decode;
 mod stream_encode;
-mod tool_name;
 mod wire;
 
 use std::borrow::Cow;

@@ -18,6 +18,7 @@ use crate::{
     RawObject,
     bound::note,
     json::{self, Object, parsed},
+    openai::tool_name::{self, Grammar, ToolName},
 };
 
 /// Decodes a request.
@@ -156,32 +157,16 @@ fn tools(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Tool>> {
             Some(kind) => parsed(kind, &format!("tools[{at}].type"), "a string")?,
             None => "function".into(),
         };
-        if kind != "function" {
-            note(other, format!("tools[].type={kind}"));
-            continue;
-        }
-        let mut read = Tool::default();
-        let path = format!("tools[{at}].function");
-
-        let Some(function) = tool.get("function") else {
-            return Err(Error::invalid(&path, format!("`{path}` is missing.")));
-        };
-        let function: Object<'_> = parsed(function, &path, "an object with a `name`")?;
-        for (name, value) in function.present() {
-            match name {
-                "name" => read.name = parsed(value, &format!("{path}.name"), "a string")?,
-                "description" => {
-                    let path = format!("{path}.description");
-                    read.description = Some(parsed(value, &path, "a string")?);
-                }
-                "parameters" => read.schema = Some(Json(value.get().to_owned())),
-                "strict" => {
-                    read.strict = Some(parsed(value, &format!("{path}.strict"), "true or false")?);
-                }
-                _ => note(other, format!("tools[].function.{name}")),
+        let path = format!("tools[{at}].{kind}");
+        let missing = || Error::invalid(&path, format!("`{path}` is missing."));
+        let mut read = match kind.as_ref() {
+            "function" => function(tool.get("function").ok_or_else(missing)?, &path, other)?,
+            "custom" => custom_tool(tool.get("custom").ok_or_else(missing)?, &path)?,
+            kind => {
+                note(other, format!("tools[].type={kind}"));
+                continue;
             }
-        }
-
+        };
         if let Some(mark) = tool.get("cache_control") {
             read.cache = Some(messages::cache_mark(mark, &format!("tools[{at}]"))?);
         }
@@ -190,12 +175,59 @@ fn tools(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Tool>> {
     Ok(tools)
 }
 
+fn function(json: &RawValue, path: &str, other: &mut Vec<String>) -> Result<Tool> {
+    let mut read = Tool::default();
+    let function: Object<'_> = parsed(json, path, "an object with a `name`")?;
+    for (name, value) in function.present() {
+        match name {
+            "name" => read.name = parsed(value, &format!("{path}.name"), "a string")?,
+            "description" => {
+                let path = format!("{path}.description");
+                read.description = Some(parsed(value, &path, "a string")?);
+            }
+            "parameters" => read.schema = Some(Json(value.get().to_owned())),
+            "strict" => {
+                read.strict = Some(parsed(value, &format!("{path}.strict"), "true or false")?);
+            }
+            _ => note(other, format!("tools[].function.{name}")),
+        }
+    }
+    Ok(read)
+}
+
+#[derive(Deserialize)]
+struct CustomTool<'a> {
+    name: String,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(borrow, default)]
+    format: Option<CustomFormat<'a>>,
+}
+
+#[derive(Deserialize)]
+struct CustomFormat<'a> {
+    #[serde(borrow, default)]
+    grammar: Option<Grammar<'a>>,
+}
+
+/// A tool that takes any text: one string among its arguments stands for it.
+fn custom_tool(json: &RawValue, path: &str) -> Result<Tool> {
+    let CustomTool { name, description, format } = parsed(json, path, "an object with a `name`")?;
+    let grammar = format.and_then(|it| it.grammar);
+    Ok(Tool {
+        name: ToolName::of_custom(&name),
+        description: tool_name::described(description, grammar.as_ref()),
+        schema: Some(Json(tool_name::CUSTOM_SCHEMA.to_owned())),
+        ..Tool::default()
+    })
+}
+
 #[derive(Deserialize)]
 struct Choice<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
-    #[serde(default)]
-    function: Option<Name>,
+    #[serde(flatten)]
+    tool: ChosenTool,
     #[serde(default)]
     allowed_tools: Option<Allowed>,
 }
@@ -209,17 +241,29 @@ struct Name {
 struct Allowed {
     #[serde(default)]
     mode: String,
-    tools: Vec<AllowedTool>,
+    tools: Vec<ChosenTool>,
 }
 
+/// A tool under the name of its type.
 #[derive(Deserialize)]
-struct AllowedTool {
-    function: Name,
+struct ChosenTool {
+    #[serde(default)]
+    function: Option<Name>,
+    #[serde(default)]
+    custom: Option<Name>,
+}
+
+impl ChosenTool {
+    fn name(self) -> Option<String> {
+        let custom = || self.custom.map(|it| ToolName::of_custom(&it.name));
+        self.function.map(|it| it.name).or_else(custom)
+    }
 }
 
 fn tool_choice(value: &RawValue) -> Result<ToolChoice> {
     let wanted = "`auto`, `none`, `required` or an object that names a function";
     let path = "tool_choice";
+    let wrong = || Error::invalid(path, format!("`{path}` must be {wanted}."));
     if value.get().starts_with('"') {
         let word: Cow<'_, str> = parsed(value, path, wanted)?;
         return match word.as_ref() {
@@ -227,17 +271,17 @@ fn tool_choice(value: &RawValue) -> Result<ToolChoice> {
             "none" => Ok(ToolChoice::None),
             // `any` is Mistral's word for it.
             "required" | "any" => Ok(ToolChoice::Required),
-            _ => Err(Error::invalid(path, format!("`{path}` must be {wanted}."))),
+            _ => Err(wrong()),
         };
     }
-    let choice: Choice<'_> = parsed(value, path, wanted)?;
-    match choice {
-        Choice { function: Some(Name { name }), .. } => Ok(ToolChoice::Named(name)),
-        Choice { allowed_tools: Some(Allowed { mode, tools }), .. } => {
-            let names = tools.into_iter().map(|it| it.function.name).collect();
-            Ok(ToolChoice::Among(names, mode == "required"))
+    let Choice { kind, tool, allowed_tools } = parsed(value, path, wanted)?;
+    match (tool.name(), allowed_tools) {
+        (Some(name), _) => Ok(ToolChoice::Named(name)),
+        (None, Some(Allowed { mode, tools })) => {
+            let names = tools.into_iter().map(|it| it.name().ok_or_else(wrong));
+            Ok(ToolChoice::Among(names.collect::<Result<_>>()?, mode == "required"))
         }
-        Choice { kind, .. } => {
+        (None, None) => {
             let message = format!(
                 "a `{path}` of type `{kind}` is not supported by this model's provider; name a function instead"
             );

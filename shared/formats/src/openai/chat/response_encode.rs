@@ -6,7 +6,10 @@ use canonical::{
 use serde::Serialize;
 
 use super::{finish_reason, reasoning, wire};
-use crate::json;
+use crate::{
+    json,
+    openai::tool_name::{self, ToolName},
+};
 
 #[derive(Serialize)]
 struct ResponseJson<'a> {
@@ -53,7 +56,48 @@ pub(super) struct CallJson {
     pub(super) id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) r#type: Option<&'static str>,
-    pub(super) function: FunctionJson,
+    #[serde(flatten)]
+    pub(super) tool: ToolJson,
+}
+
+/// What a call says of its tool, under the name of the tool's type.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ToolJson {
+    Function(FunctionJson),
+    Custom(CustomJson),
+}
+
+impl ToolJson {
+    /// A tool that is called by its whole name.
+    pub(super) fn called(name: &str, arguments: &str) -> Self {
+        match ToolName::custom_of(name) {
+            // Clients run a custom tool with its text, and never see the arguments that carried it.
+            Some(custom) => Self::Custom(CustomJson {
+                name: Some(custom.to_owned()),
+                input: tool_name::input(arguments),
+            }),
+            None => Self::Function(FunctionJson {
+                name: Some(name.to_owned()),
+                arguments: arguments.to_owned(),
+            }),
+        }
+    }
+
+    /// The word for the tool's type.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Function(_) => "function",
+            Self::Custom(_) => "custom",
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct CustomJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    pub(super) input: String,
 }
 
 #[derive(Serialize)]
@@ -165,6 +209,7 @@ fn message(parts: &[Part]) -> MessageJson {
             }
             Content::Image(media) => message.images.extend(image(media)),
             Content::ToolCall(call) => {
+                let tool = ToolJson::called(&call.name, &call.arguments);
                 message.tool_calls.push(CallJson {
                     index: None,
                     id: Some(reasoning::attach_to_id(
@@ -173,15 +218,33 @@ fn message(parts: &[Part]) -> MessageJson {
                         // On the first call alone: ids grow by the length of the reasoning.
                         signed_reasoning.take(),
                     )),
-                    r#type: Some("function"),
-                    function: FunctionJson {
-                        name: Some(call.name.clone()),
-                        arguments: call.arguments.clone(),
-                    },
+                    r#type: Some(tool.kind()),
+                    tool,
                 });
             }
             Content::Audio(_) | Content::Video(_) | Content::File(_) | Content::ToolResult(_) => {}
         }
     }
     message
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::ToolCall;
+
+    use super::*;
+
+    #[test]
+    fn a_custom_tool_is_called_with_its_text() {
+        let call = |name: &str| {
+            let (id, name) = ("a".to_owned(), name.to_owned());
+            let arguments = r#"{"input":"any text"}"#.to_owned();
+            Part::new(Content::ToolCall(ToolCall { id, name, arguments }))
+        };
+        let message = message(&[call("f:custom"), call("f")]);
+        assert_eq!(
+            json::quoted(&message.tool_calls),
+            r#"[{"id":"a","type":"custom","custom":{"name":"f","input":"any text"}},{"id":"a","type":"function","function":{"name":"f","arguments":"{\"input\":\"any text\"}"}}]"#
+        );
+    }
 }

@@ -12,7 +12,7 @@ use canonical::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{output::Item, request_decode, tool_name::ToolName, wire};
+use super::{super::tool_name::ToolName, output::Item, request_decode, wire};
 use crate::{RawObject, json};
 
 /// The maker of items that carry a summary in words.

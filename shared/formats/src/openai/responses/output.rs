@@ -7,9 +7,9 @@ use canonical::{
 use serde::Serialize;
 
 use super::{
+    super::tool_name::{self, ToolName},
     content::unsealed,
     echo::{EchoJson, RequestEcho},
-    tool_name::{self, ToolName},
 };
 
 /// One item of a response.

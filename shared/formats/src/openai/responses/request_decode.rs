@@ -9,12 +9,14 @@ use canonical::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{
-    compaction, content, request_encode, request_passthrough, response_decode,
-    tool_name::{self, ToolName},
-    wire,
+use super::{compaction, content, request_encode, request_passthrough, response_decode, wire};
+use crate::{
+    RawObject, bound, json,
+    openai::{
+        chat::effort::effort,
+        tool_name::{self, Grammar, ToolName},
+    },
 };
-use crate::{RawObject, bound, json, openai::chat::effort::effort};
 
 /// Members that are read one by one, or that mean nothing to others by their nature.
 const KNOWN: &[&str] = &[
@@ -224,15 +226,6 @@ struct ToolJson<'a> {
     format: Option<Grammar<'a>>,
 }
 
-/// The form of the text of a tool.
-#[derive(Deserialize)]
-struct Grammar<'a> {
-    #[serde(borrow, default)]
-    syntax: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    definition: Option<Cow<'a, str>>,
-}
-
 fn tools(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let list: Option<Vec<&RawValue>> = json::read(raw, "tools", "a list of tools")?;
     for (at, json) in list.unwrap_or_default().into_iter().enumerate() {
@@ -293,22 +286,12 @@ fn tool(
     };
     conversation.tools.push(Tool {
         name: ToolName { namespace: within, name: &name, custom }.joined(),
-        description: described(tool.description, tool.format.as_ref()),
+        description: tool_name::described(tool.description, tool.format.as_ref()),
         schema,
         strict: tool.strict,
         cache: None,
     });
     Ok(())
-}
-
-/// The description of a tool, with the grammar of its text: only OpenAI's models are held to the
-/// grammar.
-fn described(description: Option<String>, format: Option<&Grammar<'_>>) -> Option<String> {
-    let Some(Grammar { syntax: Some(syntax), definition: Some(definition) }) = format else {
-        return description;
-    };
-    let description = description.unwrap_or_default();
-    Some(format!("{description}\n\nThe input follows this grammar ({syntax}):\n{definition}"))
 }
 
 #[derive(Default, Deserialize)]
@@ -349,8 +332,7 @@ fn choice(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     match (choice.kind.as_ref(), choice.name) {
         ("function", Some(name)) => conversation.tool_choice = Some(ToolChoice::Named(name)),
         ("custom", Some(name)) => {
-            let name = ToolName { namespace: None, name: &name, custom: true };
-            conversation.tool_choice = Some(ToolChoice::Named(name.joined()));
+            conversation.tool_choice = Some(ToolChoice::Named(ToolName::of_custom(&name)));
         }
         ("function" | "custom", None) => return Err(wrong()),
         ("allowed_tools", _) => {

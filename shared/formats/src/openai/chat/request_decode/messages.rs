@@ -17,6 +17,7 @@ use crate::{
     bound::note,
     data_uri,
     json::{Object, parsed},
+    openai::tool_name::{self, ToolName},
 };
 
 /// Decodes every message. Members that no other format has are named in `other`.
@@ -142,6 +143,16 @@ struct Call<'a> {
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     function: Option<Function<'a>>,
+    #[serde(default)]
+    custom: Option<CustomCall>,
+}
+
+/// The call of a tool that takes any text.
+#[derive(Deserialize)]
+struct CustomCall {
+    name: String,
+    #[serde(default)]
+    input: String,
 }
 
 #[derive(Deserialize)]
@@ -158,15 +169,22 @@ fn tool_calls(value: &RawValue, path: &str) -> Result<Vec<Part>> {
 }
 
 fn tool_call(call: Call<'_>, path: &str) -> Result<Part> {
-    let Some(function) = call.function else {
-        let message =
-            "a call of another type than `function` is not supported by this model's provider";
-        return Err(unsupported(path, message));
-    };
     let id = text(call.id);
     let (id, signature) = Signature::split_id(&id);
-    let content = Content::ToolCall(function.decode(id.to_owned()));
-    Ok(Part { content, cache: None, signature })
+    let id = id.to_owned();
+    let call = match (call.function, call.custom) {
+        (Some(function), _) => function.decode(id),
+        (None, Some(CustomCall { name, input })) => ToolCall {
+            id,
+            name: ToolName::of_custom(&name),
+            arguments: tool_name::arguments(&input),
+        },
+        (None, None) => {
+            let message = "a call of another type than `function` and `custom` is not supported by this model's provider";
+            return Err(unsupported(path, message));
+        }
+    };
+    Ok(Part { content: Content::ToolCall(call), cache: None, signature })
 }
 
 impl Function<'_> {

@@ -1,5 +1,7 @@
 //! Deltas of another format, encoded as chunks.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use canonical::{Delta, EventKind, Signature, StreamEvent, Usage};
 use serde::Serialize;
@@ -7,12 +9,13 @@ use serde::Serialize;
 use super::super::{
     finish_reason, reasoning,
     response_encode::{
-        AnnotationJson, CallJson, FunctionJson, ImageJson, annotation, completion_id, image,
+        AnnotationJson, CallJson, CustomJson, FunctionJson, ImageJson, ToolJson, annotation,
+        completion_id, image,
     },
     stream_passthrough::DONE,
     wire,
 };
-use crate::{GatewayRequest, json, own_id::own_id};
+use crate::{GatewayRequest, json, openai::tool_name, own_id::own_id};
 
 /// Encodes deltas as chunks.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ struct Choice {
     has_begun: bool,
     /// Whether each call has arguments yet.
     calls: Vec<bool>,
+    /// The arguments so far of calls whose tools take any text.
+    custom: BTreeMap<usize, String>,
     /// The reasoning that is being encoded.
     reasoning: String,
     /// The first signed reasoning, until it is attached to a call.
@@ -143,7 +148,7 @@ impl ChunkEncoder {
         }
         if let Delta::Finish(reason) = delta {
             // Known only at the end: arguments may come in the last delta.
-            let missing = self.choices[at].without_arguments();
+            let missing = self.choices[at].last_arguments();
             if !missing.is_empty() {
                 let delta = DeltaJson { tool_calls: missing, ..DeltaJson::default() };
                 events.push(self.frame(EventKind::Content, index, delta, None));
@@ -220,12 +225,22 @@ impl Choice {
                 let reasoning =
                     reasoning.as_ref().map(|(text, signature)| (text.as_str(), signature));
                 self.calls.resize(self.calls.len().max(call + 1), false);
+                let tool = ToolJson::called(name, "");
+                if let ToolJson::Custom(_) = tool {
+                    self.custom.insert(*call, String::new());
+                    self.calls[*call] = true;
+                }
                 json.tool_calls.push(CallJson {
                     index: Some(*call),
                     id: Some(reasoning::attach_to_id(id, signature.as_ref(), reasoning)),
-                    r#type: Some("function"),
-                    function: FunctionJson { name: Some(name.clone()), arguments: String::new() },
+                    r#type: Some(tool.kind()),
+                    tool,
                 });
+            }
+            Delta::Arguments { call, json } if let Some(so_far) = self.custom.get_mut(call) => {
+                // A text is taken out of its arguments when they are whole.
+                so_far.push_str(json);
+                return None;
             }
             Delta::Arguments { call, json: arguments_json } => {
                 self.calls.resize(self.calls.len().max(call + 1), false);
@@ -246,18 +261,59 @@ impl Choice {
         Some(json)
     }
 
-    /// The arguments of calls without any: clients fail on an empty text.
-    fn without_arguments(&self) -> Vec<CallJson> {
+    /// What only the end gives: the texts of custom tools, and the arguments of calls without any, as
+    /// clients fail on an empty text.
+    fn last_arguments(&mut self) -> Vec<CallJson> {
         let calls = self.calls.iter().enumerate().filter(|it| !it.1);
-        calls.map(|(call, _)| arguments(call, "{}".to_owned())).collect()
+        let missing = calls.map(|(call, _)| arguments(call, "{}".to_owned()));
+        let texts = std::mem::take(&mut self.custom);
+        let texts = texts.into_iter().map(|(call, json)| {
+            let input = tool_name::input(&json);
+            more(call, ToolJson::Custom(CustomJson { name: None, input }))
+        });
+        missing.chain(texts).collect()
     }
 }
 
 fn arguments(call: usize, arguments: String) -> CallJson {
-    CallJson {
-        index: Some(call),
-        id: None,
-        r#type: None,
-        function: FunctionJson { name: None, arguments },
+    more(call, ToolJson::Function(FunctionJson { name: None, arguments }))
+}
+
+/// What is added to a call that has begun.
+fn more(call: usize, tool: ToolJson) -> CallJson {
+    CallJson { index: Some(call), id: None, r#type: None, tool }
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::{EventBody, FinishReason, Task};
+
+    use super::*;
+    use crate::RawObject;
+
+    #[test]
+    fn a_custom_tool_is_called_with_its_text() {
+        let raw = RawObject { body: Bytes::new(), members: vec![] };
+        let request = GatewayRequest::new(&super::super::super::FORMAT, Task::Chat, raw);
+        let mut encoder = ChunkEncoder::new(&request);
+        let (id, name) = ("a".to_owned(), "f:custom".to_owned());
+        let arguments = |json: &str| Delta::Arguments { call: 0, json: json.to_owned() };
+        let deltas = [
+            Delta::ToolCall { call: 0, id, name, signature: None },
+            arguments(r#"{"input":"any"#),
+            arguments(r#" text"}"#),
+            Delta::Finish(FinishReason::ToolCalls),
+        ];
+        let frames = deltas.into_iter().flat_map(|it| encoder.write(0, it, None));
+        let frames = frames.map(|it| match it.body {
+            EventBody::Frame(frame) => String::from_utf8(frame.to_vec()).unwrap(),
+            EventBody::Delta(..) => panic!("a delta"),
+        });
+        let frames: Vec<_> = frames.collect();
+        let [_, begun, text, finish] = frames.as_slice() else { panic!("{frames:?}") };
+        let expected = r#"[{"index":0,"id":"a","type":"custom","custom":{"name":"f","input":""}}]"#;
+        assert!(begun.contains(expected), "{begun}");
+        assert!(text.contains(r#"[{"index":0,"custom":{"input":"any text"}}]"#), "{text}");
+        assert!(finish.contains(r#""finish_reason":"tool_calls""#), "{finish}");
     }
 }

@@ -1,6 +1,6 @@
 //! A call that is being encoded, or waits for that.
 
-use super::super::{output::Item, tool_name::ToolName};
+use super::super::{super::tool_name::ToolName, output::Item};
 
 /// The call so far.
 #[derive(Debug)]

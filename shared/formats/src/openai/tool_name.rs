@@ -1,9 +1,11 @@
-//! Tools that only Responses has: those within a namespace, and those that take any text instead of
-//! arguments. Elsewhere a tool's name says which it is, with marks that no name of OpenAI's has, so
+//! Tools that only OpenAI has: those within a namespace, in Responses, and those that take any text
+//! instead of arguments. Elsewhere a tool's name says which it is, with marks that no name of OpenAI's has, so
 //! that an answer's calls come apart again.
 //!
 //! Source: `developers.openai.com/api/docs/guides/function-calling`, *Defining namespaces* and *Custom
 //! tools*, and the types of `openai` 3.54 for Python, seen 2026-11.
+
+use std::borrow::Cow;
 
 use serde::Deserialize;
 
@@ -25,17 +27,25 @@ pub(super) struct ToolName<'a> {
 impl<'a> ToolName<'a> {
     /// Takes a name apart.
     pub(super) fn of(whole: &'a str) -> Self {
-        let (rest, custom) = match whole.strip_suffix(CUSTOM) {
-            // A tool may be named like the mark itself.
-            Some(rest) if !rest.is_empty() => (rest, true),
-            _ => (whole, false),
-        };
+        let custom = Self::custom_of(whole);
+        let (rest, custom) = (custom.unwrap_or(whole), custom.is_some());
         match rest.split_once('.') {
             Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
                 Self { namespace: Some(namespace), name, custom }
             }
             _ => Self { namespace: None, name: rest, custom },
         }
+    }
+
+    /// The name of a tool without namespaces that takes any text; none of another tool.
+    pub(super) fn custom_of(whole: &'a str) -> Option<&'a str> {
+        // A tool may be named like the mark itself.
+        whole.strip_suffix(CUSTOM).filter(|it| !it.is_empty())
+    }
+
+    /// The whole name of a tool that takes any text.
+    pub(super) fn of_custom(name: &str) -> String {
+        ToolName { namespace: None, name, custom: true }.joined()
     }
 
     /// The whole name.
@@ -46,6 +56,28 @@ impl<'a> ToolName<'a> {
             None => format!("{}{custom}", self.name),
         }
     }
+}
+
+/// The form of the text of a tool.
+#[derive(Deserialize)]
+pub(super) struct Grammar<'a> {
+    #[serde(borrow, default)]
+    syntax: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    definition: Option<Cow<'a, str>>,
+}
+
+/// The description of a tool, with the grammar of its text: only OpenAI's models are held to the
+/// grammar.
+pub(super) fn described(
+    description: Option<String>,
+    format: Option<&Grammar<'_>>,
+) -> Option<String> {
+    let Some(Grammar { syntax: Some(syntax), definition: Some(definition) }) = format else {
+        return description;
+    };
+    let description = description.unwrap_or_default();
+    Some(format!("{description}\n\nThe input follows this grammar ({syntax}):\n{definition}"))
 }
 
 #[derive(Deserialize, serde::Serialize)]
