@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn broken_compression_is_told_from_a_broken_connection() {
+    async fn broken_compression_is_not_a_broken_connection() {
         let head = "HTTP/1.1 200 OK\r\n";
         let chunks = format!("{head}transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\nzz\r\n");
         assert_eq!(failure(chunks.into()).await.kind, ErrorKind::Network);

@@ -3,6 +3,8 @@
 //!
 //! Decoding is lenient: a member of an unexpected shape costs itself and never the rest.
 
+mod call;
+
 use std::borrow::Cow;
 
 use canonical::{
@@ -12,6 +14,7 @@ use canonical::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub(super) use self::call::DecodedCall;
 use super::{finish_reason, listed_sources::ListedSources};
 use crate::{
     data_uri, error_body, json,
@@ -45,111 +48,6 @@ pub(super) struct DecodedMessage<'a> {
     images: Option<&'a RawValue>,
     #[serde(borrow)]
     audio: Option<&'a RawValue>,
-}
-
-/// A tool call, or what one chunk adds to it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct DecodedCall<'a> {
-    #[serde(borrow)]
-    index: Option<&'a RawValue>,
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    function: Option<&'a RawValue>,
-    /// What stands in place of the function where the tool takes any text.
-    #[serde(borrow)]
-    custom: Option<&'a RawValue>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct DecodedFunction<'a> {
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    arguments: Option<&'a RawValue>,
-    /// The text for a custom tool.
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-}
-
-impl DecodedCall<'_> {
-    /// The place among the calls that the provider gives; some write it as a string.
-    pub(super) fn index(&self) -> Option<u64> {
-        let index = self.index.map(RawValue::get)?;
-        index.trim_matches('"').parse().ok()
-    }
-
-    /// The id, where there is one that is not empty. Some providers count with numbers.
-    pub(super) fn id(&self) -> Option<String> {
-        Some(text(self.id)).filter(|it| !it.is_empty())
-    }
-
-    /// The name of the tool, where there is one that is not empty.
-    pub(super) fn name(&self) -> Option<String> {
-        Some(text(self.function().name)).filter(|it| !it.is_empty())
-    }
-
-    /// The arguments as text. Some providers write the object in place of its text.
-    pub(super) fn arguments(&self) -> String {
-        match self.written_arguments().map(RawValue::get) {
-            None | Some("null") => String::new(),
-            Some(json) if json.starts_with('"') => string(json),
-            Some(object) => surrogates::replace_lone(object).into_owned(),
-        }
-    }
-
-    /// Whether the index stands there as a number, and is this one.
-    pub(super) fn has_index(&self, index: usize) -> bool {
-        self.index.is_some_and(|it| it.get() == index.to_string())
-    }
-
-    /// Whether the id is a string that is not empty.
-    pub(super) fn has_text_id(&self) -> bool {
-        self.id.is_some_and(|it| it.get().starts_with('"') && it.get() != "\"\"")
-    }
-
-    /// Whether it is the call of a function that does not name its type.
-    pub(super) fn lacks_type(&self) -> bool {
-        self.kind.is_none() && self.has_function()
-    }
-
-    /// Whether it is the call of a function; OpenAI has other types, too.
-    pub(super) fn has_function(&self) -> bool {
-        self.function.is_some()
-    }
-
-    /// Whether the arguments, if there are any, are a string in well-formed Unicode.
-    pub(super) fn has_text_arguments(&self) -> bool {
-        let is_text = |it: &RawValue| {
-            it.get().starts_with('"')
-                && matches!(surrogates::replace_lone(it.get()), Cow::Borrowed(_))
-        };
-        self.written_arguments().is_none_or(is_text)
-    }
-
-    /// Whether the tool takes any text in place of arguments.
-    pub(super) fn is_custom(&self) -> bool {
-        self.function.is_none() && self.custom.is_some()
-    }
-
-    /// The function with its arguments as text.
-    pub(super) fn function_json(&self) -> String {
-        let name = json::quoted(&self.name().unwrap_or_default());
-        format!(r#"{{"name":{name},"arguments":{}}}"#, json::quoted(&self.arguments()))
-    }
-
-    fn function(&self) -> DecodedFunction<'_> {
-        lenient(self.function.or(self.custom))
-    }
-
-    fn written_arguments(&self) -> Option<&RawValue> {
-        let function = self.function();
-        if self.is_custom() { function.input } else { function.arguments }
-    }
 }
 
 #[derive(Deserialize)]
@@ -265,7 +163,7 @@ impl DecodedMessage<'_> {
         if calls.is_empty()
             && let Some(function) = self.function_call.filter(|it| it.get().starts_with('{'))
         {
-            calls.push(DecodedCall { function: Some(function), ..DecodedCall::default() });
+            calls.push(DecodedCall::of_function(function));
         }
         calls
     }
@@ -278,7 +176,7 @@ impl DecodedMessage<'_> {
     /// The older `function_call`, where its arguments are no text.
     pub(super) fn odd_function_call(&self) -> Option<DecodedCall<'_>> {
         let function = self.function_call.filter(|it| it.get().starts_with('{'))?;
-        let call = DecodedCall { function: Some(function), ..DecodedCall::default() };
+        let call = DecodedCall::of_function(function);
         Some(call).filter(|it| !it.has_text_arguments())
     }
 
