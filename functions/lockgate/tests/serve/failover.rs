@@ -117,15 +117,14 @@ async fn a_wrong_provider_key_is_not_the_clients_error() {
 
 #[tokio::test]
 async fn a_bad_request_is_returned_without_failover() {
-    for status in [400, 413, 422] {
+    for (status, code) in
+        [(400, "invalid_request"), (413, "request_too_large"), (422, "invalid_request")]
+    {
         let error_body = json!({"error": {"message": "no such field", "type": "x", "param": "messages[0].name", "code": "y"}});
         let (got, error) = stops(ScriptedResponse::json(status, &error_body)).await;
         assert_eq!(got, status);
         assert_eq!(error["message"], "Provider first: no such field");
-        assert_eq!(
-            (&error["param"], &error["code"]),
-            (&json!("messages[0].name"), &json!("invalid_request"))
-        );
+        assert_eq!((&error["param"], &error["code"]), (&json!("messages[0].name"), &json!(code)));
         assert_eq!(error["type"], "invalid_request_error");
         assert_eq!(attempts_of(&error), [format!("first invalid_request {status}")]);
     }
