@@ -37,7 +37,12 @@ const fn open(method: &'static str, path: &'static str, respond: Respond) -> Pag
 }
 
 const fn view(path: &'static str, respond: Respond) -> Page {
-    Page { method: "GET", path, role: Some(Role::Viewer), respond }
+    view_for(Role::Viewer, path, respond)
+}
+
+/// A page with a form that not everybody may send.
+const fn view_for(role: Role, path: &'static str, respond: Respond) -> Page {
+    Page { method: "GET", path, role: Some(role), respond }
 }
 
 const fn form(path: &'static str, role: Role, respond: Respond) -> Page {
@@ -56,7 +61,7 @@ const PAGES: &[Page] = &[
     view("/admin/requests/{}", requests::show),
     view("/admin/playground", playground::show),
     view("/admin/tenants", tenants::list),
-    Page { role: Some(Role::Editor), ..view("/admin/tenants/new", tenants::new) },
+    view_for(Role::Editor, "/admin/tenants/new", tenants::new),
     form("/admin/tenants", Role::Editor, tenants::create),
     view("/admin/tenants/{}", tenant::show),
     form("/admin/tenants/{}", Role::Editor, tenant::update),
@@ -67,7 +72,7 @@ const PAGES: &[Page] = &[
     form("/admin/tenants/{}/revoke-key", Role::Editor, tenant::revoke_key),
     form("/admin/tenants/{}/delete", Role::Editor, tenant::delete),
     view("/admin/routes", configuration::show),
-    view("/admin/routes/edit", configuration::edit),
+    view_for(Role::Admin, "/admin/routes/edit", configuration::edit),
     form("/admin/routes/edit", Role::Admin, configuration::edit_more),
     form("/admin/routes/preview", Role::Admin, configuration::preview),
     form("/admin/routes", Role::Admin, configuration::save),

@@ -67,4 +67,10 @@ async fn a_viewer_is_shown_no_form_that_only_others_may_send() {
     let gateway = administrated(&first).await;
     assert_eq!(page(&gateway, "vera", "/admin/tenants/new").await.status, 403);
     assert_eq!(page(&gateway, "edda", "/admin/tenants/new").await.status, 200);
+    assert_eq!(page(&gateway, "edda", "/admin/routes/edit").await.status, 403);
+    assert_eq!(page(&gateway, "root", "/admin/routes/edit").await.status, 200);
+    for (name, is_disabled) in [("vera", true), ("edda", false)] {
+        let html = page(&gateway, name, "/admin/playground").await.text().await.unwrap();
+        assert_eq!(html.contains("id=\"send\" disabled"), is_disabled, "{name}");
+    }
 }
