@@ -55,8 +55,8 @@ fn money(call: &Call) -> String {
     let about = if call.is_estimated { "about " } else { "" };
     let tokens = match (call.times.input_tokens, call.times.output_tokens) {
         (0, 0) => return String::new(),
-        (_, 0) => format!("{about}{input} tokens"),
-        _ => format!("{about}{input} tokens in and {output} out"),
+        (_, 0) => format!("{about}{}", input.of("token")),
+        _ => format!("{about}{} in and {output} out", input.of("token")),
     };
     match call.cost {
         Some(Money(0)) => format!(" It used {tokens} and cost nothing."),
@@ -107,8 +107,8 @@ pub(crate) fn of(call: &Call) -> Html {
         End::Refused(why) => format!("Not sent to any provider: {}", escaped(why)),
         End::Failed(message) => lost(call, message),
         End::Interrupted(message) => format!(
-            "The stream broke after {} tokens: {}.{}",
-            Count(call.times.output_tokens),
+            "The stream broke after {}: {}.{}",
+            Count(call.times.output_tokens).of("token"),
             escaped(message.trim_end_matches('.')),
             money(call)
         ),

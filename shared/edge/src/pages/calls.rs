@@ -117,7 +117,7 @@ pub(super) fn what_happened(call: &CallRow) -> String {
     let failures = failures.join(", ");
     if is_interrupted(call) {
         let tokens = call.tokens().all_output();
-        return format!("The stream broke after {tokens} tokens: {message}");
+        return format!("The stream broke after {}: {message}", Count(tokens).of("token"));
     }
     match call.attempts.len() {
         1 => format!("The only target failed: {failures}"),
