@@ -16,10 +16,11 @@ const LINT: &str = "clippy::disallowed_methods";
 const PLATFORM: &str = "shared/edge/src/platform/";
 const OF_ONE_SYSTEM: [&str; 3] = ["rustix::", "signal::unix", "std::os::"];
 /// The files that write secrets, which set who may read them, behind `cfg(unix)`.
-const SETS_FILE_MODES: [&str; 3] = [
+const SETS_FILE_MODES: [&str; 4] = [
     "functions/lockgate/src/private_file.rs",
     "functions/lockgate/src/root_secret.rs",
     "shared/admin/src/configuration_source.rs",
+    "shared/storage/src/sqlite.rs",
 ];
 
 /// Every source file that is not built.
