@@ -130,23 +130,6 @@ async fn an_expired_certificate_is_rejected() {
 }
 
 #[tokio::test]
-async fn an_unreadable_ca_file_disables_only_its_provider() {
-    let second = provider().await;
-    let yaml = format!(
-        "api_key: {KEY}\nproviders:\n  - {{ name: first, base_url: 'http://127.0.0.1:1', ca_file: none.pem }}\n  \
-         - {{ name: second, base_url: '{}' }}\n{}",
-        second.url(),
-        crate::support::BOTH
-    );
-    let gateway = program().config(&yaml).start().await;
-    let response = ask(&gateway, &hello("both")).await.json().await.unwrap();
-    assert_eq!(
-        attempts_of(&response["x_gateway"]),
-        ["first server_error null", "second success 200"]
-    );
-}
-
-#[tokio::test]
 async fn a_silent_handshake_ends_with_the_connect_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let second = provider().await;
