@@ -47,7 +47,12 @@ pub(super) const DOCUMENT: Keys = Keys {
             "time for one step: the whole response, or the first token of a stream",
         ),
         Key::new("route_timeout", Takes::Duration, "600s", "time for all steps together"),
-        Key::new("idle_timeout", Takes::Duration, "60s", "silence allowed inside a stream"),
+        Key::new(
+            "idle_timeout",
+            Takes::Duration,
+            "60s",
+            "silence allowed inside a stream, from its first token on; until then `default_timeout` counts",
+        ),
         Key::new(
             "default_provider",
             Takes::Text,
