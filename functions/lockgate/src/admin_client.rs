@@ -3,7 +3,7 @@
 //!
 //! Locally and in AWS the operations run in this process; at a URL the same ones are asked for.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, error::Error, net::Ipv4Addr, path::PathBuf, sync::Arc};
 
 use admin::{
     Admin, ApiBody, ApiRequest, ConfigRows, ConfigSource, Operation, Operator, Role, RootSecret,
@@ -38,6 +38,13 @@ pub(crate) struct Target {
         help = "NAME:PASSWORD to sign in with there [default: $LOCKGATE_USER, or the token $LOCKGATE_TOKEN]"
     )]
     user: Option<String>,
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = "A PEM file of root certificates that are trusted there beside the public ones [default: $LOCKGATE_CA_FILE, else the `ca_file` of --config]"
+    )]
+    ca_file: Option<String>,
     /// The stack in AWS, in place of the local data file (see --stack)
     #[arg(long, global = true)]
     aws: bool,
@@ -113,7 +120,9 @@ impl Target {
         let Some(url) = self.address()? else { return Ok(None) };
         let environment = self.sources.environment()?;
         let authorization = self.authorization(&environment)?;
+        let ca_file = self.ca_file(&environment)?;
         let client = Client::new(Signer::new(None, None), environment.proxies());
+        let client = client.with_ca_file(ca_file);
         let url = url.trim_end_matches('/').to_owned();
         Ok(Some(Remote { client, url, authorization }))
     }
@@ -136,6 +145,25 @@ impl Target {
         };
         let users = config.into_iter().flat_map(|config| config.admin.users);
         users.map(|user| user.name).collect()
+    }
+
+    /// The root certificates of a gateway at an address, where they are not public ones.
+    fn ca_file(&self, environment: &Environment) -> Result<Option<String>, Failure> {
+        if let Some(named) = self.ca_file.clone().or_else(|| environment.get("LOCKGATE_CA_FILE")) {
+            return Ok(Some(named));
+        }
+        // Only one that is named: the file that happens to be here may be another gateway's.
+        let Some(path) = &self.config else { return Ok(None) };
+        Ok(settings::config(path, environment)?.connection.ca_file)
+    }
+
+    /// The tenants that the local configuration declares.
+    pub(crate) fn declared_tenants(&self) -> Result<Vec<String>, Failure> {
+        if self.aws {
+            return Ok(vec![]);
+        }
+        let config = settings::found(self.config.clone(), &self.sources.environment()?)?.config;
+        Ok(config.tenants.into_iter().map(|tenant| tenant.settings.name).collect())
     }
 
     /// The tables of a gateway that was started before.
@@ -364,7 +392,8 @@ impl Remote {
             .map_err(|error| Failure::Usage(format!("{url}: {error}")))?;
         let response = self.client.request(request).await;
         let response = response.map_err(|error| {
-            let cause = error.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
+            let cause = error.cause().map(|cause| format!(" ({})", innermost(cause)));
+            let cause = cause.unwrap_or_default();
             Failure::Other(format!("{} {}{cause}", self.url, error.message()))
         })?;
 
@@ -377,6 +406,15 @@ impl Remote {
         let detail = body["detail"].as_str().unwrap_or("It gave no reason.").to_owned();
         Err(Failure::Other(format!("{} returned {}: {detail}", self.url, response.status())))
     }
+}
+
+/// What an error comes from in the end: those around it only say what was being done.
+fn innermost(error: &(dyn Error + Send + Sync)) -> String {
+    let (mut innermost, mut source) = (error.to_string(), error.source());
+    while let Some(cause) = source {
+        (innermost, source) = (cause.to_string(), cause.source());
+    }
+    innermost
 }
 
 /// The path and query of a call.

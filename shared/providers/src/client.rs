@@ -26,6 +26,8 @@ pub struct Client {
     pub(crate) signer: Signer,
     /// Who plays the services of AWS; none where AWS itself does.
     pub(crate) aws_endpoint: Option<String>,
+    /// A PEM file of roots that are trusted where no provider's options say otherwise.
+    pub(crate) ca_file: Option<String>,
     /// The memory that whole responses are held in.
     pub(crate) memory: MemoryBudget,
 }
@@ -51,6 +53,7 @@ impl Client {
             clients: Arc::default(),
             signer,
             aws_endpoint: None,
+            ca_file: None,
             memory: MemoryBudget::default(),
         }
     }
@@ -59,6 +62,13 @@ impl Client {
     #[must_use]
     pub fn with_aws_endpoint(self, endpoint: Option<String>) -> Self {
         Self { aws_endpoint: endpoint, ..self }
+    }
+
+    /// The same client, which trusts the roots of a PEM file beside the public ones where no provider's
+    /// options say otherwise.
+    #[must_use]
+    pub fn with_ca_file(self, ca_file: Option<String>) -> Self {
+        Self { ca_file, ..self }
     }
 
     /// The same client, which holds whole responses within a budget.

@@ -17,8 +17,9 @@ const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
 impl Client {
     /// Sends a request to any server and reads the whole response, whatever its status.
     pub async fn request(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>> {
-        let (options, pool) = (ConnectionOptions::default(), PoolOptions::default());
-        let connections = self.connections(&options, &pool, &|_| None)?;
+        let options =
+            ConnectionOptions { ca_file: self.ca_file.clone(), ..ConnectionOptions::default() };
+        let connections = self.connections(&options, &PoolOptions::default(), &|_| None)?;
         let exchanged = async {
             let response = connections.send_as_it_is(request).await?;
             let (head, body) = response.into_parts();

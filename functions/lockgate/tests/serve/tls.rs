@@ -110,6 +110,29 @@ async fn a_file_that_cannot_be_used_is_named_at_the_start() {
 }
 
 #[tokio::test]
+async fn a_command_trusts_the_roots_that_it_is_given_and_says_why_it_trusts_no_others() {
+    let certificate = IssuedCertificate::new(&["127.0.0.1"]);
+    let config = format!("api_key: {KEY}\n{CONFIG}ca_file: ca.pem\n");
+    let users = "admin: { users: [{ name: root, password: root-password, role: admin }] }\n";
+    let setup = setup(&certificate).config(&format!("{config}{users}"));
+    let gateway = setup.file("ca.pem", &certificate.ca_pem).start().await;
+    for (arguments, trusts) in [
+        (vec!["--config", "config.yaml"], true),
+        (vec!["--ca-file", "ca.pem"], true),
+        (vec![], false),
+    ] {
+        let url = ["tenants", "list", "--url", gateway.url(), "--user", "root:root-password"];
+        let program = program().config(&config).file("ca.pem", &certificate.ca_pem);
+        let program = program.file("cert.pem", &certificate.cert_pem);
+        let program = program.file("key.pem", &certificate.key_pem);
+        let output = program.arguments(url).arguments(arguments.clone()).run().await;
+        let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.success(), trusts, "{arguments:?}: {printed}");
+        assert_eq!(printed.contains("UnknownIssuer"), !trusts, "{arguments:?}: {printed}");
+    }
+}
+
+#[tokio::test]
 async fn health_tells_whether_a_gateway_runs_with_tls_or_without() {
     let certificate = IssuedCertificate::new(&["127.0.0.1"]);
     let gateway = setup(&certificate).start().await;
