@@ -11,9 +11,12 @@ use crate::{
     tables::{Column, Output, print_item, print_items},
 };
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 10] = [
     ("TENANT", "tenant_id"),
     ("NAME", "name"),
+    ("CALLS", "request_count"),
+    ("IN", "input_tokens"),
+    ("OUT", "output_tokens"),
     ("SPENT", "total_cost_usd"),
     ("HELD", "held_usd"),
     ("BUDGET", "budget_usd"),

@@ -5,6 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gateway::{Clock, Gateway};
 use serde_json::{Map, Value};
 use storage::{Secret, Stores};
+use telemetry::{
+    RequestLog,
+    sums::{CallSums, LAMBDA_LAG, SERVER_LAG},
+};
 use tenants::{Action, Author, SealingKey, Tenants};
 
 use crate::{
@@ -30,6 +34,7 @@ pub struct Admin {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) stores: Stores,
     pub(crate) tenants: Tenants,
+    pub(crate) sums: CallSums,
     pub(crate) books: OperatorBooks,
     pub(crate) source: ConfigSource,
     /// The password of [`crate::FIRST_OPERATOR`] until one is stored.
@@ -48,8 +53,14 @@ impl Admin {
     /// randomness.
     pub fn new(gateway: Arc<Gateway>, source: ConfigSource, root: &RootSecret) -> Option<Self> {
         let stores = gateway.stores().clone();
+        let lag = match &source {
+            ConfigSource::File(_) => SERVER_LAG,
+            ConfigSource::Rows(_) => LAMBDA_LAG,
+        };
+        let log = RequestLog::new(stores.state.clone());
         Some(Self {
             tenants: Tenants::new(stores.config.clone()),
+            sums: CallSums::new(stores.state.clone(), log, lag),
             books: OperatorBooks::new(stores.config.clone()),
             source,
             initial_password: None,

@@ -24,6 +24,7 @@ mod page;
 mod password;
 mod price_text;
 mod problem;
+mod recorded_usage;
 mod session;
 mod tenant_operations;
 mod usage;

@@ -6,15 +6,12 @@ use config::Config;
 use gateway::{Client, Configuration, UsageEventSink};
 use storage::{StoreErrors, Stores};
 use telemetry::{
-    LogSink, RecordSink, RequestLog, SpanContext, request_log::RequestLogSink, sums::CallSums,
+    LogSink, RecordSink, RequestLog, SpanContext,
+    request_log::RequestLogSink,
+    sums::{CallSums, LAMBDA_LAG, SERVER_LAG},
 };
 
 use crate::otlp::{OtlpSettings, OtlpSink};
-
-/// How late a row may be written on a server, where it is written at once.
-const SERVER_LAG: Duration = Duration::from_secs(10);
-/// How late a row may be written in Lambda: a process may freeze before its write is through.
-const LAMBDA_LAG: Duration = Duration::from_secs(300);
 
 /// The request log of a gateway, its sums, and who else takes records.
 #[derive(Clone, Debug)]

@@ -37,6 +37,10 @@ const LOST_HOLDS: &str = "lost_holds";
 const USAGE: &str = "usage";
 /// How long sums of hours and days are kept: 13 months.
 const RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// How late a row may be written on a server, where it is written at once.
+pub const SERVER_LAG: Duration = Duration::from_secs(10);
+/// How late a row may be written in Lambda: a process may freeze before its write is through.
+pub const LAMBDA_LAG: Duration = Duration::from_secs(300);
 /// How often sums are read again that changed while they were read.
 const MAX_READS: usize = 5;
 

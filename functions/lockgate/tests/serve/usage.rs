@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use testkit::lockgate::Lockgate;
 
-use crate::support::{KEY, gateway_for, provider, send};
+use crate::{
+    admin::{USERS, ask},
+    support::{KEY, gateway_for, provider, send},
+};
 
 const OTHER: &str = "a-key-of-somebody-else-0123456789";
 const CONFIG: &str = "\
@@ -57,4 +60,30 @@ async fn a_key_reads_what_its_own_tenant_used_by_model_and_day() {
     let limits = others["limits"].as_array().unwrap();
     let is_used = |it: &Value| it["limit"] == "requests_per_day" && it["used"] == 1;
     assert!(limits.iter().any(is_used), "{others}");
+}
+
+#[tokio::test]
+async fn an_operator_sees_what_tenants_used_with_a_budget_and_without() {
+    let first = provider().await;
+    let gateway = gateway_for(&first, &format!("{CONFIG}{USERS}")).await;
+    for key in [KEY, KEY, OTHER] {
+        call(&gateway, key).await;
+    }
+
+    let (_, all) = ask(&gateway, "GET", "/admin/usage", "").await;
+    let tenants = all["tenants"].as_array().unwrap();
+    let of = |name: &str| tenants.iter().find(|it| it["name"] == name).unwrap();
+    let (_, one) = ask(&gateway, "GET", "/admin/tenants/default/usage", "").await;
+    // Last, since it is a call of the tenant's, too.
+    let own = get_usage(&gateway, KEY).await;
+    for member in ["total_cost_usd", "request_count", "period_start", "period_end"] {
+        assert_eq!(of("default")[member], own[member], "{member}: {all}");
+    }
+    assert_eq!(of("default")["input_tokens"], own["by_model"][0]["input_tokens"], "{all}");
+    assert_eq!(of("other")["request_count"], 1, "{all}");
+    assert_eq!(of("other")["budget_usd"], 2.0, "{all}");
+
+    for member in ["total_cost_usd", "request_count", "unpriced_count", "by_model", "by_day"] {
+        assert_eq!(one[member], own[member], "{member}: {one}");
+    }
 }

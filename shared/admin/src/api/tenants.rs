@@ -133,12 +133,22 @@ impl Admin {
         request: &ApiRequest<'_>,
     ) -> AdminResult<ApiResponse> {
         let usage = self.tenant_usage(request.parameter(0), request.clock).await?;
-        Ok(ApiResponse::ok(usage.to_json()))
+        let (mut body, tenant) = (usage.to_json(), &usage.tenant.tenant);
+        let recorded = self.recorded_usage(Some(&tenant.id), request.clock).await?;
+        recorded.add_totals(&mut body, tenant);
+        recorded.add_groups(&mut body, tenant);
+        Ok(ApiResponse::ok(body))
     }
 
     pub(super) async fn api_usage(&self, request: &ApiRequest<'_>) -> AdminResult<ApiResponse> {
         let usage = self.usage(&request.page()?, request.clock).await?;
-        let tenants: Vec<Value> = usage.items.iter().map(|it| it.to_json()).collect();
+        let recorded = self.recorded_usage(None, request.clock).await?;
+        let tenants = usage.items.iter().map(|it| {
+            let mut body = it.to_json();
+            recorded.add_totals(&mut body, &it.tenant.tenant);
+            body
+        });
+        let tenants: Vec<Value> = tenants.collect();
         let count = tenants.len();
         Ok(ApiResponse::ok(json!({
             "tenants": tenants, "count": count, "next_cursor": usage.cursor
