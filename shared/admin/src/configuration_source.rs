@@ -254,7 +254,14 @@ async fn blocking<T: Send + 'static>(
     };
     // A file on a network drive may take seconds.
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| failed(error.into()))?;
-    done.map_err(|error| failed(error.into()))
+    done.map_err(|error| match error.kind() {
+        // Mounted so into a container, where the host's file is the one to edit.
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            let detail = "The configuration file is read-only here: edit it where it comes from.";
+            Problem::new(ProblemKind::Conflict, detail).caused_by(error)
+        }
+        _ => failed(error.into()),
+    })
 }
 
 impl ConfigRows {
@@ -302,4 +309,21 @@ fn fields(errors: &ConfigErrors) -> Vec<ProblemField> {
 
 fn wrong_file(detail: &str, errors: &ConfigErrors) -> Problem {
     Problem::new(ProblemKind::Conflict, detail).with_fields(fields(errors))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_is_read_only_is_no_fault_of_the_store() {
+        for (kind, expected) in [
+            (io::ErrorKind::ReadOnlyFilesystem, ProblemKind::Conflict),
+            (io::ErrorKind::PermissionDenied, ProblemKind::Conflict),
+            (io::ErrorKind::StorageFull, ProblemKind::Unavailable),
+        ] {
+            let done: AdminResult<()> = blocking(move || Err(kind.into())).await;
+            assert_eq!(done.unwrap_err().kind, expected, "{kind}");
+        }
+    }
 }
