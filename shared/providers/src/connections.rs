@@ -229,7 +229,9 @@ impl Connections {
             (true, true) => (ErrorKind::Timeout, format!("could not be reached within {limit} s")),
             (true, false) => (ErrorKind::Network, "could not be reached".to_owned()),
             (false, _) => {
-                (ErrorKind::Network, "closed the connection before it responded".to_owned())
+                let message =
+                    bad_head(&error).unwrap_or("closed the connection before it responded");
+                (ErrorKind::Network, message.to_owned())
             }
         };
         // URLs may hold keys of services that take them as parameters.
@@ -279,6 +281,23 @@ fn has_crossed_the_end(error: &reqwest::Error, after: Duration) -> bool {
         source = cause.source();
     }
     false
+}
+
+/// What is wrong with the head of a response; nothing where none came.
+fn bad_head(error: &reqwest::Error) -> Option<&'static str> {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+            if error.is_parse_too_large() {
+                return Some("sent a response with too many or too large headers");
+            }
+            if error.is_parse() {
+                return Some("sent a response that is not valid HTTP");
+            }
+        }
+        source = cause.source();
+    }
+    None
 }
 
 impl Transport {

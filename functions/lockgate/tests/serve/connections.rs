@@ -12,7 +12,7 @@ use testkit::proxy::Proxy;
 use testkit::tls::TlsFront;
 
 use crate::support::{
-    KEY, ask, attempts_of, error_of, hello, only, program, provider, text_of, yaml,
+    KEY, ask, attempts_of, error_of, hello, only, program, provider, raw_tcp_server, text_of, yaml,
 };
 
 /// A name that only the proxy of a test can resolve.
@@ -230,4 +230,22 @@ async fn a_request_lost_on_a_new_connection_is_not_sent_again() {
     let (status, error) = error_of(ask(&gateway, &hello("first/m")).await).await;
     assert_eq!((status, attempts_of(&error)), (502, vec!["first network null".to_owned()]));
     only(&first);
+}
+
+#[tokio::test]
+async fn a_response_head_that_cannot_be_read_is_reported_as_that() {
+    let long = format!("HTTP/1.1 200 OK\r\nx-long: {}\r\n\r\n", "x".repeat(2_000_000));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x-more: 1\r\n".repeat(500));
+    let twice = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx".to_owned();
+    for (head, reason) in [
+        (long, "too many or too large headers"),
+        (many, "too many or too large headers"),
+        (twice, "that is not valid HTTP"),
+    ] {
+        let url = raw_tcp_server(head.leak().as_bytes());
+        let gateway = program().config(&yaml(&[("first", &url)], "")).start().await;
+        let (status, error) = error_of(ask(&gateway, &hello("first/m")).await).await;
+        assert_eq!(status, 502, "{error}");
+        assert!(error.to_string().contains(reason), "{error}");
+    }
 }
