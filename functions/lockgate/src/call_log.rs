@@ -84,8 +84,8 @@ impl CallLog {
         Ok(Self::Tables(Box::new(Tables { log, stores, names: Mutex::default() })))
     }
 
-    /// The id of a tenant, which may be named. What no tenant has is taken for an id.
-    pub(crate) async fn tenant_id(&self, name: &str) -> Result<String, Failure> {
+    /// The id of a tenant, which may be named. One that is gone is known by the calls that it left.
+    pub(crate) async fn tenant_id(&self, name: &str, target: &Target) -> Result<String, Failure> {
         let found = match self {
             Self::Tables(tables) => {
                 let repository = Tenants::new(tables.stores.config.clone());
@@ -98,7 +98,21 @@ impl CallLog {
                 found.and_then(|it| it["id"].as_str().map(str::to_owned))
             }
         };
-        Ok(found.unwrap_or_else(|| name.to_owned()))
+        if let Some(id) = found {
+            return Ok(id);
+        }
+        let of_it = vec![("tenant", name.to_owned())];
+        let has_calls = !self.list(&of_it, None, 1).await?.calls.is_empty();
+        let is_declared = || match self {
+            // A server names its own.
+            Self::Remote(_) => Ok(false),
+            Self::Tables(_) => target.declared_tenants().map(|all| all.iter().any(|it| it == name)),
+        };
+        if name == tenants::DEFAULT_TENANT || has_calls || is_declared()? {
+            return Ok(name.to_owned());
+        }
+        let message = format!("there is no tenant {name} (see `lockgate tenants list`)");
+        Err(Failure::Usage(message))
     }
 
     /// One call with everything that is kept of it.

@@ -31,6 +31,12 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
         |it: &&Value| options.provider.as_deref().is_none_or(|provider| it["provider"] == provider);
     let wanted: Vec<&Value> = listed.iter().filter(is_wanted).collect();
 
+    if let (Some(provider), true) = (&options.provider, wanted.is_empty()) {
+        let known: Vec<&str> = listed.iter().filter_map(|it| it["provider"].as_str()).collect();
+        let message = format!("there is no provider {provider} (known: {})", known.join(", "));
+        return Err(Failure::Usage(message));
+    }
+
     let mut rows = vec![];
     for provider in &wanted {
         if let Some(error) = provider["error"].as_str() {

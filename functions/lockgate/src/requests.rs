@@ -56,7 +56,7 @@ pub(crate) struct Options {
 impl Options {
     async fn filter(&self, log: &CallLog) -> Result<Filter, Failure> {
         let tenant = match &self.tenant {
-            Some(name) => Some(log.tenant_id(name).await?),
+            Some(name) => Some(log.tenant_id(name, &self.target).await?),
             None => None,
         };
         let wanted = [

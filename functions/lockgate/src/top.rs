@@ -69,7 +69,7 @@ pub(crate) async fn top(options: Options) -> Result<ExitCode, Failure> {
     let once = options.once || !(json || io::stdout().is_terminal());
     let mut filter: Filter = vec![("since", format!("{WINDOW_SECONDS}s"))];
     if let Some(name) = &options.tenant {
-        filter.push(("tenant", log.tenant_id(name).await?));
+        filter.push(("tenant", log.tenant_id(name, &options.target).await?));
     }
     loop {
         let view = view(&log, &filter).await?;

@@ -52,6 +52,11 @@ async fn a_terminal_does_the_same_to_the_file_and_at_a_url() {
         assert!(run(&["keys", "create", name, "--name", "second"]).1.contains("api_key"));
         assert!(run(&["tenants", "rotate-key", name]).0);
         assert!(run(&["usage", name]).1.contains("requests_per_day"));
+        assert!(run(&["usage", name]).1.contains("by_model"));
+        for unknown in [&["models", "nope"][..], &["requests", "--tenant", "nope"]] {
+            let (done, printed) = run(unknown);
+            assert!(!done && printed.contains("there is no "), "{unknown:?}: {printed}");
+        }
         assert!(run(&["prices", "list"]).1.contains("small"));
         assert!(!run(&["prices", "check"]).0, "a model has no price");
         assert!(run(&["tenants", "delete", name]).0);
