@@ -127,7 +127,7 @@ fn choose(
     let mut chosen = vec![];
     for (index, name) in names.iter().enumerate() {
         let Some(kind) = KeyedProvider::all().find(|kind| kind.name == name) else {
-            return Err(Failure::Usage(format!("{name} is no type of provider that takes a key")));
+            return Err(Failure::Usage(no_keyed_type(name)));
         };
         chosen.push(match options.keys.get(index) {
             Some(key) => with_given_key(kind, key, &[environment, written]),
@@ -135,6 +135,18 @@ fn choose(
         });
     }
     Ok(chosen)
+}
+
+/// Why a name is no type of provider that `init` can begin with.
+fn no_keyed_type(name: &str) -> String {
+    if gateway::kinds().iter().any(|kind| kind.name == name) {
+        return format!(
+            "{name} needs no key, so that `init` has nothing to test: put \
+             `- {{ name: {name}, type: {name} }}` under `providers` of a {CONFIG} yourself"
+        );
+    }
+    let known: Vec<&str> = KeyedProvider::all().map(|it| it.name).collect();
+    format!("{name} is no type of provider (those that take a key: {})", known.join(", "))
 }
 
 /// A provider and the key that the operator gives, which no variable of the environment may take the

@@ -206,6 +206,18 @@ async fn init_without_a_provider_says_what_it_needs() {
 }
 
 #[tokio::test]
+async fn init_says_why_it_takes_no_provider_without_a_key() {
+    for (name, reason) in
+        [("ollama", "ollama needs no key"), ("nobody", "nobody is no type of provider (")]
+    {
+        let output = program().arguments(["init", "--provider", name]).run().await;
+        assert_eq!(output.status.code(), Some(2));
+        let printed = String::from_utf8(output.stderr).unwrap();
+        assert!(printed.contains(reason), "{printed}");
+    }
+}
+
+#[tokio::test]
 async fn check_online_says_which_provider_cannot_be_called() {
     let good = FakeProvider::start().await;
     let list = json!({"object": "list", "data": [{"id": "small"}, {"id": "large"}]});
