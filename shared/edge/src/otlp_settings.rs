@@ -32,8 +32,8 @@ fn read(variables: Variables<'_>) -> Result<Option<OtlpSettings>, String> {
     if is_true("OTEL_SDK_DISABLED") {
         return Ok(None);
     }
-    let traces_url = url(variables, "TRACES", "/v1/traces");
-    let logs_url = url(variables, "LOGS", "/v1/logs");
+    let traces_url = url(variables, "TRACES", "/v1/traces")?;
+    let logs_url = url(variables, "LOGS", "/v1/logs")?;
     if traces_url.is_none() && logs_url.is_none() {
         return Ok(None);
     }
@@ -47,20 +47,33 @@ fn read(variables: Variables<'_>) -> Result<Option<OtlpSettings>, String> {
 }
 
 /// Where one signal goes.
-fn url(variables: Variables<'_>, signal: &str, path: &str) -> Option<String> {
+fn url(variables: Variables<'_>, signal: &str, path: &str) -> Result<Option<String>, String> {
     if variables(&format!("OTEL_{signal}_EXPORTER")).is_some_and(|it| it == "none") {
-        return None;
+        return Ok(None);
     }
     // A signal's own endpoint is used as it is, without a path added (the specification's rule).
-    if let Some(own) = variables(&format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")) {
-        return Some(own);
+    let own = format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT");
+    if let Some(url) = variables(&own) {
+        return checked(url, &own).map(Some);
     }
-    let base = variables("OTEL_EXPORTER_OTLP_ENDPOINT").or_else(|| variables("OTLP_ENDPOINT"))?;
+    let mut bases = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTLP_ENDPOINT"].into_iter();
+    let base = bases.find_map(|name| Some((name, variables(name)?)));
+    let Some((name, base)) = base else { return Ok(None) };
     let base = base.trim_end_matches('/');
     // The earlier gateway took the address of its only signal, too.
     let base = base.strip_suffix("/v1/traces").unwrap_or(base);
     let scheme = if base.contains("://") { "" } else { "https://" };
-    Some(format!("{scheme}{base}{path}"))
+    checked(format!("{scheme}{base}{path}"), name).map(Some)
+}
+
+/// A URL that can be called. The error does not quote it: it may hold a key.
+fn checked(url: String, variable: &str) -> Result<String, String> {
+    let parsed: Option<http::Uri> = url.parse().ok();
+    let scheme = parsed.as_ref().and_then(http::Uri::scheme_str);
+    if matches!(scheme, Some("http" | "https")) {
+        return Ok(url);
+    }
+    Err(format!("the variable {variable} must be a URL that begins with http:// or https://"))
 }
 
 fn headers(variables: Variables<'_>) -> Vec<(String, Secret)> {
@@ -179,6 +192,19 @@ mod tests {
         assert!(settings(&[("OTEL_SERVICE_NAME", "x")]).unwrap().is_none());
         let disabled = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"), ("OTEL_SDK_DISABLED", "true")];
         assert!(settings(&disabled).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_endpoint_is_a_url() {
+        for (name, value) in [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "not a url"),
+            ("OTLP_ENDPOINT", "ftp://c"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "c:4318"),
+            ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://"),
+        ] {
+            let refused = settings(&[(name, value)]).unwrap_err();
+            assert!(refused.starts_with(&format!("the variable {name} must be")), "{refused}");
+        }
     }
 
     #[test]
