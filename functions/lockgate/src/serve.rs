@@ -43,7 +43,7 @@ pub(crate) struct Options {
     /// Where to listen; :8080 is every address [default: 127.0.0.1 and the port]
     #[arg(long, value_name = "ADDRESS:PORT", env = "LOCKGATE_LISTEN")]
     listen: Option<ListenAddress>,
-    /// The port, where --listen does not say [default: the configuration's, else PORT, else 8080]
+    /// The port, where --listen does not say [default: the configuration's, else 8080]
     #[arg(long, value_name = "PORT", env = "LOCKGATE_PORT")]
     port: Option<u16>,
     /// The embedded database's file

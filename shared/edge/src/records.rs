@@ -78,7 +78,7 @@ impl Records {
         }
     }
 
-    /// How many records could not be exported.
+    /// How many calls could not be exported, once for spans and log events and once for their usage event.
     pub(crate) fn lost_exports(&self) -> u64 {
         let of_otlp = self.otlp.as_ref().map_or(0, OtlpSink::lost);
         of_otlp + self.usage_events.as_ref().map_or(0, UsageEventSink::lost)

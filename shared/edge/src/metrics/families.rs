@@ -43,7 +43,7 @@ pub(super) struct Reading {
     pub(super) lost_records: u64,
     /// Operations on the store that failed in this process.
     pub(super) store_errors: u64,
-    /// Spans and log events of this process that were lost.
+    /// Calls of this process whose spans, log events or usage event were lost.
     pub(super) lost_exports: u64,
 }
 
@@ -141,7 +141,7 @@ fn own(reading: &Reading) -> Vec<Family> {
         ),
         counter(
             "lockgate_export_lost",
-            "Spans, log events and usage events that could not be exported, of this process since its start.",
+            "Calls whose spans and log events, or whose usage event, could not be exported, of this process since its start.",
             single(reading.lost_exports),
         ),
     ]
