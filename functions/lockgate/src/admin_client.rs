@@ -92,11 +92,11 @@ pub(crate) struct Call<'a> {
 /// What a command does where the data file is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IfMissing {
-    /// It refuses: what it would read or make, no gateway knows.
+    /// The command refuses: what it would read or make, no gateway knows.
     Refuse,
-    /// It goes on: what it reads is in the configuration.
+    /// The command goes on: what it reads is in the configuration.
     Ignore,
-    /// It makes the file, which keeps who changed the configuration.
+    /// The command makes the file, which keeps who changed the configuration.
     Make,
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct FoundConfig {
 /// A provider whose key is in the environment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FoundProvider {
-    /// Its type, which is its name too.
+    /// The provider's type, which is its name too.
     pub(crate) kind: KeyedProvider,
     /// The variable that holds the key.
     pub(crate) variable: &'static str,

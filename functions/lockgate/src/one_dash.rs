@@ -5,7 +5,7 @@ use std::ffi::OsString;
 /// The options that earlier gateways had, and those of ours beside them.
 const NAMES: [&str; 6] = ["config", "data", "env-file", "listen", "port", "verbose"];
 
-/// The same arguments, with two dashes where an option of more than a letter has one.
+/// The arguments, with two dashes where an option of more than a letter has one.
 pub(crate) fn with_two_dashes(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     arguments.filter(|argument| !is_off(argument)).map(rewritten).collect()
 }

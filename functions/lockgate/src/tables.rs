@@ -73,7 +73,7 @@ pub(crate) fn printable(text: &str) -> String {
     escaped(text, &[])
 }
 
-/// The same with the lines that it has.
+/// A text of a client or a provider with its lines: what could steer a terminal is escaped.
 pub(crate) fn printable_lines(text: &str) -> String {
     // A carriage return alone writes over the line that it is in.
     let lines = text.split("\r\n").map(|part| escaped(part, &['\n', '\t']));

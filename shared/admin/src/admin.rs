@@ -76,7 +76,7 @@ impl Admin {
         })
     }
 
-    /// The same, with a password for the first operator as long as none is stored for it.
+    /// Gives the first operator a password as long as none is stored for it.
     #[must_use]
     pub fn with_initial_password(self, password: Option<Secret>) -> Self {
         Self { initial_password: password, ..self }

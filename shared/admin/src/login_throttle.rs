@@ -17,9 +17,9 @@ const COUNT: &str = "attempts";
 /// What becomes of an attempt to sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attempt {
-    /// It may be made.
+    /// The attempt may be made.
     Free,
-    /// It may be made, and is the last one of its name in this window.
+    /// The attempt may be made, and is the last one of its name in this window.
     Last,
     /// There were too many: the seconds to wait.
     TooMany(u64),

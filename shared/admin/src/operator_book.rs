@@ -93,7 +93,8 @@ impl OperatorBooks {
         self.change_with(now, change, |_| None).await
     }
 
-    /// The same, with an entry in the audit about what `change` gives.
+    /// Changes the book as [`Self::change`] does, with an entry in the audit about what `change`
+    /// gives.
     pub(crate) async fn change_with<T>(
         &self,
         now: u64,

@@ -285,7 +285,7 @@ pub enum Effort {
     Medium,
     /// Much.
     High,
-    /// As much as it can.
+    /// As much as the model can.
     Highest,
 }
 

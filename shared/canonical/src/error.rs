@@ -185,13 +185,13 @@ pub enum Quota {
 /// The earlier gateway whose words a client reads in `type` and `code` of an error in OpenAI's shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorWords {
-    /// Those of leshchenko1979/ai-gateway.
+    /// The words of leshchenko1979/ai-gateway.
     A,
-    /// Those of felipepmaragno/ai-gateway.
+    /// The words of felipepmaragno/ai-gateway.
     B,
-    /// Those of DatanoiseTV/aigateway.
+    /// The words of DatanoiseTV/aigateway.
     C,
-    /// Those of liuzl/ai.
+    /// The words of liuzl/ai.
     D,
 }
 

@@ -54,13 +54,13 @@ pub struct Compatibility {
 /// The error words of an earlier gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorWords {
-    /// Those of leshchenko1979/ai-gateway.
+    /// The words of leshchenko1979/ai-gateway.
     A,
-    /// Those of felipepmaragno/ai-gateway.
+    /// The words of felipepmaragno/ai-gateway.
     B,
-    /// Those of DatanoiseTV/aigateway.
+    /// The words of DatanoiseTV/aigateway.
     C,
-    /// Those of liuzl/ai.
+    /// The words of liuzl/ai.
     D,
 }
 

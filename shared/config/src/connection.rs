@@ -65,7 +65,7 @@ pub(super) fn pool(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<PoolOptio
 }
 
 impl ConnectionOptions {
-    /// These options, and for what they leave open those of the whole document.
+    /// The options of a provider, and for what they leave open those of the whole document.
     #[must_use]
     pub fn or(&self, document: &Self) -> Self {
         Self {

@@ -46,7 +46,7 @@ pub struct DeclaredKey {
 pub enum KeySource {
     /// The key itself, or where it is kept.
     Secret(SecretSource),
-    /// Its SHA-256, written `sha256:` and 64 hexadecimal digits.
+    /// The SHA-256 of the key, written `sha256:` and 64 hexadecimal digits.
     Hash(KeyHash),
 }
 

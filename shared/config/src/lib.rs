@@ -244,11 +244,11 @@ pub enum SecretSource {
 pub struct Provider {
     /// What routes call it.
     pub name: String,
-    /// Its entry in the catalog of providers; `openai` when absent.
+    /// The provider's entry in the catalog of providers; `openai` when absent.
     pub kind: String,
     /// Where it lives, when the catalog does not know or is not meant.
     pub base_url: Option<String>,
-    /// Its keys: none, one (`api_key`), or a pool (`api_keys`).
+    /// The provider's keys: none, one (`api_key`), or a pool (`api_keys`).
     pub keys: Vec<SecretSource>,
     /// Headers that every call to it carries.
     pub headers: BTreeMap<String, SecretSource>,

@@ -151,7 +151,7 @@ pub struct Breaker {
 /// Which failures advance to the next step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FallbackOn {
-    /// Those that another provider may not repeat.
+    /// Failures that another provider may not repeat.
     #[default]
     Default,
     /// Everything but success.
@@ -182,7 +182,7 @@ pub enum Rescue {
     /// The stream ends with an error.
     #[default]
     Off,
-    /// Another target goes on with it.
+    /// Another target goes on with the stream.
     Continue,
 }
 

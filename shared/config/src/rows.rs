@@ -36,18 +36,18 @@ const LISTS: [(&str, &str); 5] = [
 /// Why rows are no configuration.
 #[derive(Debug)]
 pub enum Unreadable {
-    /// There are none: nothing was ever applied.
+    /// There are no rows: nothing was ever applied.
     Absent,
-    /// They were read while they were changed. Reading again will do.
+    /// The rows were read while they were changed. Reading again will do.
     Torn,
     /// A row is not what this version writes.
     Row {
-        /// Its place within the partition.
+        /// The row's place within the partition.
         sk: String,
-        /// What is wrong with it.
+        /// What is wrong with the row.
         cause: String,
     },
-    /// What they say is wrong.
+    /// What the rows say is wrong.
     ConfigErrors(ConfigErrors),
 }
 

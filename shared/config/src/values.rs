@@ -118,7 +118,7 @@ fn check_authority(authority: &str) -> Result<(), &'static str> {
     if port.is_ok_and(|port| port > 0) { Ok(()) } else { Err("has a bad port") }
 }
 
-/// Such as `eu-west-1`. It becomes part of a host's name.
+/// Accepts a region such as `eu-west-1`, which becomes part of a host's name.
 pub(super) fn region(text: &str) -> Result<(), &'static str> {
     // Nothing else may pass: a dot or a slash would send signed requests to another host.
     let allowed = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';

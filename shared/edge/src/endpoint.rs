@@ -72,31 +72,31 @@ impl Endpoint {
         }
     }
 
-    /// The same at these paths.
+    /// The endpoint at these paths.
     pub(crate) const fn at(mut self, paths: &'static [&'static str]) -> Self {
         self.paths = paths;
         self
     }
 
-    /// The same for these callers.
+    /// The endpoint for these callers.
     pub(crate) const fn access(mut self, access: Access) -> Self {
         self.access = access;
         self
     }
 
-    /// The same with errors in this format.
+    /// The endpoint with errors in this format.
     pub(crate) const fn errors(mut self, errors: ErrorFormat) -> Self {
         self.errors = errors;
         self
     }
 
-    /// The same with bodies up to this limit.
+    /// The endpoint with bodies up to this limit.
     pub(crate) const fn body(mut self, body: BodyLimit) -> Self {
         self.body = body;
         self
     }
 
-    /// The same with this much time.
+    /// The endpoint with this much time for a call.
     pub(crate) const fn timeout(mut self, timeout: TimeoutClass) -> Self {
         self.timeout = timeout;
         self

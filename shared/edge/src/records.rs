@@ -57,7 +57,7 @@ impl Records {
         self.store_errors.count()
     }
 
-    /// The same, with events for the queue that a configuration names.
+    /// Also sends usage events to the queue that a configuration names.
     pub(crate) fn with_usage_events(self, configuration: &Configuration) -> Self {
         Self { usage_events: Some(UsageEventSink::new(configuration.clone())), ..self }
     }

@@ -6,9 +6,9 @@ use tokio::sync::watch;
 /// How far a server is on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
-    /// It serves.
+    /// The server takes calls.
     Serving,
-    /// It takes no new calls, and those in progress go on.
+    /// The server takes no new calls, and those in progress go on.
     Draining,
     /// Calls in progress are ended.
     Ending,

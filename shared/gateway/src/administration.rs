@@ -63,7 +63,7 @@ impl Gateway {
         self.list_upstream_models_watched(clock, &|_| ()).await
     }
 
-    /// The same, with somebody who is told of each provider as its list ends.
+    /// What each provider lists as its models; `done` gets the name of each as its list ends.
     pub async fn list_upstream_models_watched(
         &self,
         clock: Clock,

@@ -34,7 +34,7 @@ pub enum CacheMode {
     /// A deterministic request may be answered from the cache, and its response kept.
     #[default]
     Usual,
-    /// The same for any request: the client wants the response that it got before.
+    /// Any request may be answered from the cache, and its response kept, as the client wants it.
     Always,
     /// A new response is made, and kept.
     Refresh,

@@ -17,7 +17,7 @@ use crate::{AttemptWatch, CallPlace, Snapshot, cache::CacheWish};
 pub struct Clock {
     /// When the call arrived, in milliseconds since 1970.
     pub arrived: u64,
-    /// The same moment on the clock that only goes forward.
+    /// When the call arrived, on the clock that only goes forward.
     pub started: Instant,
 }
 

@@ -125,7 +125,7 @@ impl Gateway {
         }
     }
 
-    /// The same, with what opens the keys of tenants' own providers.
+    /// Takes what opens the keys of tenants' own providers.
     #[must_use]
     pub fn with_sealing(self, sealing: Sealing) -> Self {
         Self { own_providers: OwnProviders::new(sealing), ..self }
@@ -314,7 +314,7 @@ impl Gateway {
         self.drain_within(background::DRAIN_TIMEOUT).await;
     }
 
-    /// The same, within another time.
+    /// Waits for what runs behind calls, as [`Self::drain`] does, for `within` at most.
     pub async fn drain_within(&self, within: Duration) {
         let started = Instant::now();
         tokio::join!(self.configuration.drain(within), self.records.drain(within));

@@ -22,11 +22,11 @@ pub struct ProviderHealth {
 /// Whether calls go to a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// They do.
+    /// Calls go to the provider.
     Closed,
     /// One call finds out whether an outage is over.
     HalfOpen,
-    /// They do not: an outage goes on.
+    /// No calls go to the provider: an outage goes on.
     Open,
 }
 

@@ -66,12 +66,12 @@ impl Sender {
         }
     }
 
-    /// The same, which keeps so many bytes of a response.
+    /// The sender, which keeps so many bytes of a response.
     pub(crate) fn keeping(self, keep: Option<usize>) -> Self {
         Self { keep, ..self }
     }
 
-    /// The same under another state of the configuration.
+    /// The sender under another state of the configuration.
     pub(crate) fn with_snapshot(&self, snapshot: Arc<Snapshot>) -> Self {
         Self { snapshot, ..self.clone() }
     }

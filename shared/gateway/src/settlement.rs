@@ -46,9 +46,10 @@ pub(crate) struct Settlements {
 /// The settlements that are under way.
 #[derive(Debug, Default)]
 struct Pending {
-    /// The number of the next one.
+    /// The number of the next settlement.
     next: u64,
-    /// Their numbers, by row. How many there are tells nothing of an end, since others begin meanwhile.
+    /// The numbers of the settlements, by row. How many there are tells nothing of an end, since
+    /// others begin meanwhile.
     rows: HashMap<LedgerKey, Vec<u64>>,
 }
 

@@ -173,7 +173,7 @@ pub struct Limit {
     pub used: u64,
     /// The limit.
     pub limit: u64,
-    /// Both as text.
+    /// What is used and the limit, as text.
     pub text: String,
 }
 

@@ -113,7 +113,7 @@ impl ProxyRule {
 pub(crate) struct HttpRequest<'e> {
     pub(crate) method: Method,
     pub(crate) url: Url,
-    /// Those of the endpoint as they are, unless the request adds some.
+    /// The headers of the endpoint as they are, unless the request adds some.
     pub(crate) headers: Cow<'e, HeaderMap>,
     pub(crate) body: Bytes,
 }

@@ -251,7 +251,7 @@ pub(crate) const COMPLETIONS: ProviderApi = ProviderApi {
     ..CHAT
 };
 
-/// The same for gaps, at those who take a `suffix`.
+/// OpenAI's older completions of gaps, at providers that take a `suffix`.
 pub(crate) const INFILL: ProviderApi =
     ProviderApi { format: ProviderFormat::Infill(&OpenAiCompletions), ..COMPLETIONS };
 

@@ -45,7 +45,7 @@ pub(crate) fn redact_quotes(error: Error, request: &GatewayRequest) -> Error {
     mask_quotes(error, request)
 }
 
-/// The same for the failure that ends a stream, which has no status.
+/// The failure that ends a stream, without what it quotes of the request's texts; it has no status.
 pub fn redact_stream_error(error: Error, request: &GatewayRequest) -> Error {
     mask_quotes(error, request)
 }

@@ -40,7 +40,7 @@ pub struct Failover {
     random: fastrand::Rng,
     /// Targets that this call may take, by their place in the plan.
     allowed: Vec<usize>,
-    /// Those that were not attempted yet, in the order of attempts.
+    /// Allowed targets that were not attempted yet, in the order of attempts.
     untried: Vec<usize>,
     /// A target to attempt again before any other.
     retry: Option<Retry>,
@@ -102,7 +102,7 @@ impl Failover {
         }
     }
 
-    /// The same with only these targets of the plan, in this order.
+    /// The failover with only these targets of the plan, in this order.
     #[must_use]
     pub fn in_order(mut self, order: Vec<usize>) -> Self {
         self.allowed.clone_from(&order);

@@ -19,7 +19,7 @@ use crate::{
 /// An AWS account in a region. Everything opened from one value or its clones shares connections.
 #[derive(Clone, Debug)]
 pub struct Aws {
-    /// Such as `eu-west-1`.
+    /// The region, such as `eu-west-1`.
     pub region: String,
     /// The credentials of requests.
     pub credentials: CredentialsProvider,

@@ -36,9 +36,9 @@ const REFUSALS: [&str; 7] = [
 
 /// The result of reading several names at once.
 enum Batch {
-    /// Those of them that exist.
+    /// The parameters that exist.
     Read(Vec<Parameter>),
-    /// None, because one of them may not be read.
+    /// No parameter, because one of the names may not be read.
     Refused,
 }
 

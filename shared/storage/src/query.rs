@@ -48,10 +48,10 @@ pub enum Order {
 /// Whether a read sees every write that succeeded before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Consistency {
-    /// It does.
+    /// The read sees every write that succeeded before it.
     #[default]
     Strong,
-    /// It may miss the writes of the last second or so. DynamoDB charges half.
+    /// The read may miss the writes of the last second or so. DynamoDB charges half.
     Eventual,
 }
 

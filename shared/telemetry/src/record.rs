@@ -165,9 +165,9 @@ pub struct UsageRecord {
 /// How the usage of a call is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsageSource {
-    /// The provider reported it.
+    /// The provider reported the usage.
     Reported,
-    /// It was estimated, in whole or in part: the provider did not report it, or not to the end.
+    /// The usage was estimated, in whole or in part: the provider did not report it to the end.
     Estimated,
 }
 

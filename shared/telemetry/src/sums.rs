@@ -57,7 +57,7 @@ pub struct CallSums {
 pub struct PeriodSums<P> {
     /// The hour or the day.
     pub period: P,
-    /// Its sums.
+    /// The sums of the period.
     pub sums: Sums,
 }
 

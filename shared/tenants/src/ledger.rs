@@ -418,7 +418,7 @@ impl Ledger {
         Ok(written)
     }
 
-    /// The same, for a change that the store may hold back for a moment.
+    /// Makes one change that the store may hold back for a moment, as [`Self::write`] does.
     async fn write_soon(
         &self,
         key: &LedgerKey,

@@ -400,9 +400,9 @@ impl Tenants {
 /// Whether a tenant's keys are to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enabled {
-    /// They work.
+    /// The tenant's keys work.
     Yes,
-    /// They do not.
+    /// The tenant's keys do not work.
     No,
 }
 

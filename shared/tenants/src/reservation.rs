@@ -134,11 +134,11 @@ impl fmt::Display for Hold {
 /// An open reservation as its owner knows it: the handle that settles it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
-    /// The row that holds it.
+    /// The row that holds the reservation.
     pub key: LedgerKey,
-    /// Its name.
+    /// The reservation's name.
     pub id: ReservationId,
-    /// What it holds, as far as its owner knows.
+    /// What the reservation holds, as far as its owner knows.
     pub hold: Hold,
 }
 

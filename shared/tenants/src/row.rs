@@ -94,7 +94,7 @@ impl<'a> LedgerRow<'a> {
         quotas
     }
 
-    /// The same as [`Self::quotas`], without a look at what each call in flight holds: `held` is 0.
+    /// The quotas of [`Self::quotas`], without a look at what calls in flight hold: `held` is 0.
     pub(crate) fn taken_quotas(self, limits: &Limits, now: u64) -> Vec<Quota> {
         let requests = [
             (LimitSource::RequestsPerMinute, Window::Minute, limits.requests_per_minute),

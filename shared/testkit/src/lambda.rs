@@ -60,7 +60,7 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Function {
-    /// Its name.
+    /// The function's name.
     pub name: String,
     /// The program that is started for each environment.
     pub binary: PathBuf,
@@ -76,7 +76,7 @@ pub struct Function {
     /// The memory size in its environment, in MB. Nothing is limited.
     #[serde(default = "smallish")]
     pub memory: u32,
-    /// Its variables besides those of Lambda. Nothing else is inherited.
+    /// The function's variables besides those of Lambda. Nothing else is inherited.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// The path patterns that lead to it, where `*` is any run of characters.

@@ -125,7 +125,7 @@ impl Setup {
         self.folder.path()
     }
 
-    /// The same without what the operator typed.
+    /// Takes away what the operator typed.
     #[must_use]
     pub fn without_arguments(mut self) -> Self {
         self.arguments.clear();

@@ -71,9 +71,9 @@ pub struct ReceivedRequest {
 /// The outcome of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is still being given.
+    /// The response is still being given.
     Open,
-    /// It was given to the end of its script, which may be a cut.
+    /// The response was given to the end of its script, which may be a cut.
     Complete,
     /// The caller dropped the connection before its end.
     Cancelled,

@@ -16,7 +16,7 @@ const MANY_DESCRIPTORS: u64 = 1_000_000;
 /// A connection of another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connection {
-    /// The other end.
+    /// The address of the other end.
     pub peer: SocketAddr,
     /// Whether small writes are sent at once (`TCP_NODELAY`).
     pub nodelay: bool,

@@ -33,7 +33,7 @@ impl TlsFront {
         Self::with(target, IssuedCertificate::new(names))
     }
 
-    /// The same, with a certificate whose time is over.
+    /// Starts a front whose certificate has expired, before the plain server at `target`.
     ///
     /// # Panics
     ///
@@ -89,7 +89,7 @@ impl IssuedCertificate {
         Self::issue(names, None)
     }
 
-    /// The same, whose certificate ends with this year where one is given.
+    /// Issues a certificate that ends with this year where one is given.
     fn issue(names: &[&str], last_year: Option<i32>) -> Self {
         let mut root = CertificateParams::default();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

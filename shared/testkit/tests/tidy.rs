@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 #![expect(clippy::string_slice, reason = "texts are cut where something was found in them")]
 
+#[path = "tidy/comments.rs"]
+mod comments;
 #[path = "tidy/crates.rs"]
 mod crates;
 #[path = "tidy/files.rs"]

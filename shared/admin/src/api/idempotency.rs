@@ -25,9 +25,9 @@ const CLAIMED_AT: &str = "claimed_at";
 
 /// What became of the attempt to be the first request with a key.
 enum Claim {
-    /// This is the first one.
+    /// The request is the first one with its key.
     First,
-    /// The first one is done, and this is its response.
+    /// The first request with the key is done, and this is its response.
     Done(ApiResponse),
 }
 

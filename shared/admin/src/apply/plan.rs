@@ -26,9 +26,9 @@ pub(super) struct Now {
 /// What a configuration file asks for.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    /// Its rows.
+    /// The rows of the file.
     pub(super) rows: Vec<Row>,
-    /// Its secrets, by the names of their parameters.
+    /// The secrets of the file, by the names of their parameters.
     pub(super) secrets: Vec<(String, Secret)>,
     /// Whether what it does not name has to go.
     pub(super) prune: bool,

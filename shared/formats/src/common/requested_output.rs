@@ -36,7 +36,7 @@ pub struct RequestedOutput {
 }
 
 impl OutputMembers {
-    /// Those of a format whose requests take no limit.
+    /// The members of a format whose requests take no limit.
     pub const NONE: Self = Self { within: None, limits: &[], choices: &[], prompts: None };
 
     /// How much output a request asks for.

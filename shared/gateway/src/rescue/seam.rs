@@ -8,7 +8,7 @@
 const MAX_TAIL_CHARS: usize = 400;
 /// How much of the beginning has to come again for a response to be one that begins anew.
 const MIN_ANEW_CHARS: usize = 40;
-/// The same for a text of which everything is compared.
+/// How much of the beginning has to come again of a text of which everything is compared.
 const MIN_SHORT_ANEW_CHARS: usize = 20;
 /// How much a prefilled model has to repeat: it goes on where it stopped, so that a short repetition
 /// is what it means.
@@ -55,11 +55,11 @@ pub(crate) struct Seam {
 /// How a text compares with the beginning of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Comparison {
-    /// All of it comes, in so many characters of the other.
+    /// All of the text comes, in so many characters of the other.
     Whole(usize),
-    /// The other ended first, after so many characters that are no white space.
+    /// The other text ended first, after so many characters that are no white space.
     Partial(usize),
-    /// They differ after so many characters that are no white space.
+    /// The texts differ after so many characters that are no white space.
     Differs(usize),
 }
 

@@ -71,7 +71,7 @@ impl TestGateway {
         Self::with_sink(config, stores, client, none).await.0
     }
 
-    /// The same, with one more sink, which follows the configuration.
+    /// A gateway with one more sink, which follows the configuration.
     pub(crate) async fn telling<S: RecordSink + Clone + 'static>(
         config: &str,
         stores: Stores,
@@ -170,7 +170,7 @@ impl TestGateway {
         }
     }
 
-    /// The same, for another tenant.
+    /// A call as [`Self::call`] makes it, of another tenant.
     pub(crate) async fn call_of(&self, tenant: &Arc<Tenant>, model: &str, stream: bool) -> Call {
         Call { tenant: tenant.clone(), ..self.call(model, stream).await }
     }

@@ -69,11 +69,11 @@ pub(super) struct Open {
 /// The rows after a place.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
-    /// Their sums, by hour.
+    /// The sums of the rows, by hour.
     pub(super) hours: Vec<PeriodSums<Hour>>,
-    /// Their latest failures.
+    /// The latest failures of the rows.
     pub(super) failures: LatestFailures,
-    /// How many of them are older than the lag.
+    /// How many of the rows are older than the lag.
     settled_rows: usize,
 }
 

@@ -18,10 +18,10 @@ pub struct Figures {
     /// How many calls.
     #[serde(rename = "n")]
     pub calls: u64,
-    /// How many of them succeeded.
+    /// How many of the calls succeeded.
     #[serde(rename = "s")]
     pub answered: u64,
-    /// How many of them failed although they were let in.
+    /// How many of the calls failed although they were let in.
     #[serde(rename = "e")]
     pub failed: u64,
     /// How many attempts succeeded at another provider after one failed.
@@ -51,16 +51,16 @@ pub struct Amounts {
     /// How many calls.
     #[serde(rename = "n")]
     pub calls: u64,
-    /// Their input tokens, of every class.
+    /// Input tokens of the calls, of every class.
     #[serde(rename = "i")]
     pub input: u64,
-    /// Their output tokens, of every class.
+    /// Output tokens of the calls, of every class.
     #[serde(rename = "o")]
     pub output: u64,
-    /// Their cost, in micro-dollars.
+    /// The cost of the calls, in micro-dollars.
     #[serde(rename = "d")]
     pub cost: u64,
-    /// How many had usage but no price.
+    /// How many calls had usage but no price.
     #[serde(rename = "np", default, skip_serializing_if = "is_zero")]
     pub unpriced: u64,
 }
@@ -108,7 +108,7 @@ impl Figures {
         }
     }
 
-    /// The same without what each tenant and each model came to.
+    /// The figures without what each tenant and each model came to.
     pub(super) fn without_groups(self) -> Self {
         Self { tenants: BTreeMap::new(), models: BTreeMap::new(), ..self }
     }

@@ -48,28 +48,28 @@ pub struct CallSum {
     /// How many calls.
     #[serde(rename = "n")]
     pub calls: u64,
-    /// Their tokens, by class.
+    /// The tokens of the calls, by class.
     #[serde(rename = "u")]
     tokens: UsageRow,
-    /// Their cost, in micro-dollars.
+    /// The cost of the calls, in micro-dollars.
     #[serde(rename = "d")]
     pub cost: u64,
-    /// How many had usage but no price.
+    /// How many calls had usage but no price.
     #[serde(rename = "np", default, skip_serializing_if = "is_zero")]
     pub unpriced: u64,
-    /// How many had estimated usage.
+    /// How many calls had estimated usage.
     #[serde(rename = "z", default, skip_serializing_if = "is_zero")]
     pub estimated: u64,
-    /// How many got a response from the cache.
+    /// How many calls got a response from the cache.
     #[serde(rename = "yh", default, skip_serializing_if = "is_zero")]
     pub cache_hits: u64,
-    /// How many asked the cache in vain.
+    /// How many calls asked the cache in vain.
     #[serde(rename = "ym", default, skip_serializing_if = "is_zero")]
     pub cache_misses: u64,
     /// How many fields providers were not sent.
     #[serde(rename = "l", default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
-    /// How many made no attempt: refused by the gateway itself.
+    /// How many calls made no attempt: refused by the gateway itself.
     #[serde(rename = "rf", default, skip_serializing_if = "is_zero")]
     pub refused: u64,
     /// From arrival to end, within [`DURATION_BOUNDS`].

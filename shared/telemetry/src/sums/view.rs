@@ -33,7 +33,7 @@ pub(super) const OF_DAY: &str = "df";
 pub struct PeriodFigures<P> {
     /// The hour or the day.
     pub period: P,
-    /// Its figures.
+    /// The figures of the period.
     pub figures: Figures,
 }
 

@@ -30,11 +30,11 @@ pub struct Adjustment {
 /// What became of a correction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adjusted {
-    /// It was made.
+    /// The correction was made.
     Made,
-    /// It was made before.
+    /// The correction was made before.
     MadeBefore,
-    /// It takes back more than there is in the period, and was not made.
+    /// The correction takes back more than there is in the period, and was not made.
     Exceeds {
         /// What is settled, in micro-dollars.
         settled: u64,

@@ -92,8 +92,8 @@ impl AwsStack {
         Self::with_tables_in(Aws::shared())
     }
 
-    /// The same with its tables in DynamoDB Local, which counts read units as AWS does. None where that
-    /// cannot be started.
+    /// Makes the tables of a stack in DynamoDB Local, which counts read units as AWS does. None where
+    /// that cannot be started.
     ///
     /// # Panics
     ///

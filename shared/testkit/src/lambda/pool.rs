@@ -39,11 +39,11 @@ struct Slot {
 /// What an environment is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// It starts, or works on a call.
+    /// The environment starts, or works on a call.
     Busy,
-    /// It has responded and has not requested the next event.
+    /// The environment has responded and has not requested the next event.
     Finishing,
-    /// It waits for an event.
+    /// The environment waits for an event.
     Idle,
 }
 

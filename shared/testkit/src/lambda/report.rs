@@ -27,7 +27,7 @@ pub struct ColdStart {
     pub function: String,
     /// The environment's number.
     pub environment: usize,
-    /// Its process.
+    /// The environment's process.
     pub pid: u32,
     /// Time from the start of the process until its first request for an event.
     pub init_micros: Option<u64>,
@@ -62,7 +62,7 @@ pub enum Outcome {
     Failed(String),
     /// The process ended, with this status.
     Crashed(String),
-    /// It took too long and was killed.
+    /// The function took too long and was killed.
     TimedOut,
 }
 

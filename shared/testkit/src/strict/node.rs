@@ -31,7 +31,7 @@ pub(super) enum Problem {
     Word(String, Vec<String>),
     /// A rule of the API, in the API's words.
     Rule(String),
-    /// The same with the API's error code.
+    /// The API's error code, and a rule of the API in the API's words.
     Coded(&'static str, String),
 }
 

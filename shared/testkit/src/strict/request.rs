@@ -79,14 +79,14 @@ pub enum Bit {
     Refusal(String),
     /// Reasoning.
     Reasoning {
-        /// Its text.
+        /// The text of the reasoning.
         text: String,
         /// Whether a signature of this provider is present.
         signed: bool,
     },
     /// A call of a tool.
     Call {
-        /// Its id.
+        /// The call's id.
         id: String,
         /// The tool.
         name: String,
@@ -109,11 +109,11 @@ pub enum Bit {
 /// A tool.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tool {
-    /// Its name.
+    /// The tool's name.
     pub name: String,
-    /// What it is for.
+    /// What the tool is for.
     pub description: String,
-    /// JSON Schema of its arguments.
+    /// JSON Schema of the tool's arguments.
     pub schema: Value,
 }
 
@@ -126,7 +126,7 @@ pub enum Choice {
     None,
     /// At least one.
     Required,
-    /// This one.
+    /// The tool of this name.
     Named(String),
 }
 
@@ -167,7 +167,7 @@ impl DecodedRequest {
 }
 
 impl Bit {
-    /// Its text, if it is one.
+    /// The text of a part that is text.
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),

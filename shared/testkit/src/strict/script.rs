@@ -26,7 +26,7 @@ pub enum ScriptedContent {
     Refusal(Vec<String>),
     /// A tool call.
     Call {
-        /// Its id, where the API has any.
+        /// The call's id, where the API has any.
         id: String,
         /// The tool.
         name: String,
@@ -37,7 +37,7 @@ pub enum ScriptedContent {
     Citation {
         /// The page.
         url: String,
-        /// Its title.
+        /// The page's title.
         title: String,
         /// The words that are quoted.
         quote: String,
@@ -121,26 +121,26 @@ impl Script {
         Self { tokens, ..Self::default() }.then_text(chunks)
     }
 
-    /// The same, and more text.
+    /// The script with more text.
     #[must_use]
     pub fn then_text<'a>(self, chunks: impl IntoIterator<Item = &'a str>) -> Self {
         self.then(ScriptedContent::Text(owned(chunks)))
     }
 
-    /// The same, and reasoning.
+    /// The script with reasoning behind it.
     #[must_use]
     pub fn then_reasoning<'a>(self, chunks: impl IntoIterator<Item = &'a str>) -> Self {
         self.then(ScriptedContent::Reasoning(owned(chunks)))
     }
 
-    /// The same, and a refusal that ends it.
+    /// The script with a refusal that ends it.
     #[must_use]
     pub fn then_refusal<'a>(mut self, chunks: impl IntoIterator<Item = &'a str>) -> Self {
         self.stop = Stop::Refusal;
         self.then(ScriptedContent::Refusal(owned(chunks)))
     }
 
-    /// The same, and a tool call that ends it.
+    /// The script with a tool call that ends it.
     #[must_use]
     pub fn then_call<'a>(
         mut self,
@@ -153,26 +153,26 @@ impl Script {
         self.then(ScriptedContent::Call { id, name, arguments: owned(arguments) })
     }
 
-    /// The same, and one more part.
+    /// The script with one more part.
     #[must_use]
     pub fn then(mut self, say: ScriptedContent) -> Self {
         self.content.push(say);
         self
     }
 
-    /// The same with another finish reason.
+    /// The script with another finish reason.
     #[must_use]
     pub fn with_stop(self, stop: Stop) -> Self {
         Self { stop, ..self }
     }
 
-    /// The same with another usage.
+    /// The script with another usage.
     #[must_use]
     pub fn with_tokens(self, tokens: Tokens) -> Self {
         Self { tokens, ..self }
     }
 
-    /// The same with an injected fault.
+    /// The script with an injected fault.
     #[must_use]
     pub fn with_fault(self, injected_fault: InjectedFault) -> Self {
         Self { injected_fault: Some(injected_fault), ..self }

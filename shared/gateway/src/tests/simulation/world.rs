@@ -31,7 +31,7 @@ const STEPS: u32 = 30;
 /// How long a call may take before it counts as one without an end: much longer than all time-outs
 /// together, on a machine that is busy too.
 const MAX_CALL: Duration = Duration::from_secs(30);
-/// The same where a call without an end is looked for.
+/// How long a call may take where one without an end is looked for.
 const MAX_CALL_OF_MUTANT: Duration = Duration::from_secs(2);
 /// How many requests a minute the provider `limited` may get.
 pub(crate) const LIMIT: usize = 2;
