@@ -31,3 +31,4 @@ pub(crate) mod stop_sequences;
 pub(crate) mod strict_schema;
 pub(crate) mod surrogates;
 pub(crate) mod tool_names;
+pub(crate) mod value_count;

@@ -31,6 +31,7 @@ pub use common::request_policy::{RequestPolicy, SystemPromptPolicy};
 pub use common::requested_output::{OutputMembers, RequestedOutput};
 pub use common::retry_hint::{date, duration, hint};
 pub use common::tool_names::ToolNames;
+pub use common::value_count::value_count;
 pub use inbound::{
     ClientFormat, Inbound, InboundChat, InboundCompaction, InboundEmbeddings, InboundTokenCount,
     StreamEncoder,

@@ -58,27 +58,3 @@ fn a_write_does_not_overtake_a_tally_of_its_row() {
     assert_eq!(superseded(tally(), vec![tally()]), None);
     assert_eq!(superseded(put("new"), vec![elsewhere()]), None);
 }
-
-#[cfg(unix)]
-#[tokio::test]
-async fn a_new_file_is_its_owners_alone_and_an_old_one_keeps_its_mode() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let folder = std::env::temp_dir().join(format!("lockgate-modes-{}", std::process::id()));
-    let path = folder.join("lockgate.db");
-    let mode = |name: &str| {
-        fs::metadata(folder.join(name)).map(|it| it.permissions().mode() & 0o777).unwrap()
-    };
-    let stores = open(&path).unwrap();
-    let row = Row { pk: "a".to_owned(), sk: "b".to_owned(), value: String::new(), expires: None };
-    stores.state.write(&[Change::Put(row)]).await.unwrap();
-    for name in ["lockgate.db", "lockgate.db-wal", "lockgate.db-shm"] {
-        assert_eq!(mode(name), 0o600, "{name}");
-    }
-
-    drop(stores);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-    drop(open(&path).unwrap());
-    assert_eq!(mode("lockgate.db"), 0o640);
-    fs::remove_dir_all(&folder).unwrap();
-}
