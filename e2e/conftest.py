@@ -85,8 +85,9 @@ class Operator:
         return done.stdout
 
     def rows(self):
+        """The rows of the configuration; its versions and the audit lie beside them."""
         found = self.client("dynamodb").scan(TableName=f"{self.name}-config")["Items"]
-        return {row["sk"]["S"]: row["value"]["S"] for row in found}
+        return {row["sk"]["S"]: row["value"]["S"] for row in found if row["pk"]["S"] == "config"}
 
     def parameters(self):
         found = self.client("ssm").get_parameters_by_path(

@@ -158,7 +158,7 @@ pub async fn apply_file(
     if options.dry_run {
         return apply(config, to, options, out).await.map(drop);
     }
-    let lease = Lease::take(to.stores, author.at, &WAITS).await?;
+    let lease = Lease::take(to.stores, author.at, &WAITS).await.map_err(with_cause)?;
     let applied = apply_alone(config, to, options, author, out).await;
     if let Err(cause) = lease.end().await {
         tracing::warn!(%cause, "failed to end a change of the configuration");
@@ -181,13 +181,23 @@ async fn apply_alone(
     let versions = (version_of(&before), version_of(&after));
     // A secret that changed alone leaves no other text.
     if versions.0 != versions.1 {
-        keep_versions(to.stores, (&versions.0, &before), &after, author).await?;
+        let kept = keep_versions(to.stores, (&versions.0, &before), &after, author).await;
+        kept.map_err(with_cause)?;
     }
     let versions = json!({ "before": versions.0, "after": versions.1 });
     let changes = Map::from_iter([("version".to_owned(), versions)]);
     let tenants = Tenants::new(to.stores.config.clone());
     let action = Action::UpdateConfiguration;
-    Ok(record(&tenants, author, (action, "configuration"), changes).await?)
+    let recorded = record(&tenants, author, (action, "configuration"), changes).await;
+    recorded.map_err(with_cause)
+}
+
+/// The cause of a problem, where it has one: on the operator's own machine it is no secret.
+fn with_cause(problem: Problem) -> Box<dyn Error + Send + Sync> {
+    match problem.cause() {
+        Some(cause) => cause.to_string().into(),
+        None => problem.into(),
+    }
 }
 
 /// The text of the rows that are there, as operators read it.
