@@ -16,6 +16,7 @@ use super::{
     read::{Rules, claim},
     reader::{Fields, Reader},
     secrets::{Place, tenant_key_place},
+    values,
     write::{Entries, Map, WriteSecret, Written, bare, text},
 };
 
@@ -255,7 +256,12 @@ fn tenant_name(text: &str) -> Result<(), &'static str> {
     if text == DEFAULT_TENANT {
         return Err("is the tenant of the gateway's own api_key; choose another name");
     }
-    check_tenant_name(text)
+    check_tenant_name(text)?;
+    // In AWS the name is a part of a parameter's name.
+    values::provider_name(text).map_err(|_| {
+        "is not the name of a declared tenant: at most 64 letters without accents, digits, `-`, `_` \
+         and `.`, a letter or a digit first"
+    })
 }
 
 /// Whether the models of a tenant are served.

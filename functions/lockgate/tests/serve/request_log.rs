@@ -223,7 +223,7 @@ async fn tenants_are_shown_by_their_names_and_found_by_either() {
     let first = provider().await;
     let gateway = gateway_for(&first, USERS).await;
     let (_, made) =
-        administer(&gateway, "POST", "/admin/tenants", r#"{"name": "search-team"}"#).await;
+        administer(&gateway, "POST", "/admin/tenants", r#"{"name": "Search team"}"#).await;
     let (id, key) = (made["id"].as_str().unwrap(), made["api_key"].as_str().unwrap());
     let body = hello("first/m").to_string();
     let headers = [("x-api-key", key)];
@@ -233,10 +233,10 @@ async fn tenants_are_shown_by_their_names_and_found_by_either() {
 
     let data = gateway.folder().join("lockgate.db");
     let here = ["--data", data.to_str().unwrap()];
-    for tenant in [id, "search-team"] {
+    for tenant in [id, "Search team"] {
         let rows = kept(&gateway, 1, &["--tenant", tenant]).await;
         assert_eq!((rows.len(), &rows[0]["tenant"]), (1, &json!(id)));
-        assert_eq!(rows[0]["tenant_name"], "search-team");
+        assert_eq!(rows[0]["tenant_name"], "Search team");
         let there = json_at_url(&gateway, &["requests", "--json", "--tenant", tenant]).await;
         assert_eq!(there, rows);
         let tenant = tenant.replace(' ', "%20");
@@ -246,15 +246,15 @@ async fn tenants_are_shown_by_their_names_and_found_by_either() {
         let html = page(&gateway, &format!("/admin/requests?tenant={tenant}")).await;
         let row = format!("<tr id=\"r-{}\"", rows[0]["id"].as_str().unwrap());
         assert!(html.contains(&row) && html.matches("<tr id=").count() == 1, "{html}");
-        assert!(html.contains("search-team") && !html.contains(&format!(">{id}<")), "{html}");
+        assert!(html.contains("Search team") && !html.contains(&format!(">{id}<")), "{html}");
     }
     for command in [&["requests"][..], &["top", "--once"]] {
         let shown = program().arguments(command.iter().chain(&here).copied()).run().await;
         let shown = String::from_utf8(shown.stdout).unwrap();
-        assert!(shown.contains("search-team") && !shown.contains(id), "{shown}");
+        assert!(shown.contains("Search team") && !shown.contains(id), "{shown}");
     }
     let top = json_at_url(&gateway, &["top", "--once", "--json"]).await.remove(0);
-    assert_eq!(top["tenants"][id]["name"], "search-team", "{top}");
+    assert_eq!(top["tenants"][id]["name"], "Search team", "{top}");
 
     // Calls outlive their tenant.
     administer(&gateway, "DELETE", &format!("/admin/tenants/{id}"), "").await;

@@ -218,14 +218,9 @@ async fn a_name_leads_to_one_tenant() {
     let first = provider().await;
     let gateway = declaring(&first).await;
     let (id, _) = create(&gateway, r#"{"name": "stored"}"#).await;
-    for (name, status) in [
-        ("yam", 409),
-        ("default", 409),
-        (id.as_str(), 400),
-        ("a b", 400),
-        ("..", 400),
-        ("ä/x", 400),
-    ] {
+    for (name, status) in
+        [("yam", 409), ("default", 409), (id.as_str(), 400), (" b", 400), ("..", 400), ("ä/x", 400)]
+    {
         let body = json!({ "name": name }).to_string();
         assert_eq!(ask(&gateway, "POST", "/admin/tenants", &body).await.0, status, "{name}");
         let path = "/admin/tenants/stored";
