@@ -203,6 +203,7 @@ impl ConfigFile {
             read => read,
         })
         .await
+        .map_err(unreadable)
     }
 
     /// Replaces the file in one step. A file that cannot be replaced, such as one that is mounted
@@ -215,7 +216,11 @@ impl ConfigFile {
             let mut name = path.file_name().unwrap_or_default().to_owned();
             name.push(".new");
             let new = path.with_file_name(name);
-            write_private(&new, &text)?;
+            match write_private(&new, &text) {
+                // A file of its own may be writable in a folder that is not.
+                Err(error) if is_read_only(&error) => return fs::write(&path, &text),
+                made => made?,
+            }
             // The operator may have made the file readable to a group.
             if let Ok(before) = fs::metadata(&path) {
                 fs::set_permissions(&new, before.permissions())?;
@@ -228,6 +233,7 @@ impl ConfigFile {
             Ok(())
         })
         .await
+        .map_err(unwritten)
     }
 }
 
@@ -245,23 +251,30 @@ pub fn write_private(path: &std::path::Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Does what may take seconds, such as to a file on a network drive.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> AdminResult<T> {
-    let detail = "The configuration file cannot be read or written.";
-    let failed = |cause: Box<dyn std::error::Error + Send + Sync>| {
-        Problem::new(ProblemKind::Unavailable, detail).caused_by(cause)
-    };
-    // A file on a network drive may take seconds.
-    let done = tokio::task::spawn_blocking(work).await.map_err(|error| failed(error.into()))?;
-    done.map_err(|error| match error.kind() {
-        // Mounted so into a container, where the host's file is the one to edit.
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-            let detail = "The configuration file is read-only here: edit it where it comes from.";
-            Problem::new(ProblemKind::Conflict, detail).caused_by(error)
-        }
-        _ => failed(error.into()),
-    })
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+}
+
+fn unreadable(error: io::Error) -> Problem {
+    let detail = "The configuration file cannot be read.";
+    Problem::new(ProblemKind::Unavailable, detail).caused_by(error)
+}
+
+fn unwritten(error: io::Error) -> Problem {
+    // Mounted so into a container, where the host's file is the one to edit.
+    if is_read_only(&error) {
+        let detail = "The configuration file is read-only here: edit it where it comes from.";
+        return Problem::new(ProblemKind::Conflict, detail).caused_by(error);
+    }
+    let detail = "The configuration file cannot be written.";
+    Problem::new(ProblemKind::Unavailable, detail).caused_by(error)
 }
 
 impl ConfigRows {
@@ -315,15 +328,18 @@ fn wrong_file(detail: &str, errors: &ConfigErrors) -> Problem {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_file_that_is_read_only_is_no_fault_of_the_store() {
+    #[test]
+    fn a_file_that_is_read_only_is_no_fault_of_the_store() {
         for (kind, expected) in [
             (io::ErrorKind::ReadOnlyFilesystem, ProblemKind::Conflict),
             (io::ErrorKind::PermissionDenied, ProblemKind::Conflict),
             (io::ErrorKind::StorageFull, ProblemKind::Unavailable),
         ] {
-            let done: AdminResult<()> = blocking(move || Err(kind.into())).await;
-            assert_eq!(done.unwrap_err().kind, expected, "{kind}");
+            assert_eq!(unwritten(kind.into()).kind, expected, "{kind}");
         }
+        assert_eq!(
+            unreadable(io::ErrorKind::PermissionDenied.into()).kind,
+            ProblemKind::Unavailable
+        );
     }
 }

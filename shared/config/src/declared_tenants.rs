@@ -128,7 +128,7 @@ pub(super) const TENANT: Keys = Keys {
             "system_prompt_mode",
             Takes::Words(&["prepend", "locked"]),
             "`prepend`",
-            "`prepend` puts it before the client's own, `locked` in its place",
+            "`prepend` puts it before the client's own, `locked` in its place. `/v1/completions` has no place for it: `prepend` leaves it out there, `locked` refuses the call",
         ),
         Key::new(
             "provider",
@@ -258,7 +258,7 @@ fn tenant_name(text: &str) -> Result<(), &'static str> {
     }
     check_tenant_name(text)?;
     // In AWS the name is a part of a parameter's name.
-    values::provider_name(text).map_err(|_| {
+    values::provider_name(text).map_err(|_rule_for_providers| {
         "is not the name of a declared tenant: at most 64 letters without accents, digits, `-`, `_` \
          and `.`, a letter or a digit first"
     })

@@ -14,7 +14,7 @@ use std::{
 
 use rusqlite::Connection;
 use storage::{
-    Change, Condition, Consistency, Query, Row, Stores, Tallied, Tally,
+    Condition, Consistency, Query, Row, Stores, Tallied, Tally,
     sqlite::{self, SqliteOptions},
 };
 use tokio::{net::lookup_host, task::JoinSet};
