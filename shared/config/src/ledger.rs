@@ -27,7 +27,7 @@ pub(super) const STORE_DOWN: Keys = Keys {
             "budgets",
             Takes::Words(&words(&WHEN_DOWN)),
             "`closed`",
-            "the same for tenants with a budget",
+            "the same for tenants with a budget; where `closed`, a stream that needs more than was held for it ends after two seconds of attempts to hold more",
         ),
     ],
 };

@@ -32,7 +32,7 @@ pub(super) const DOCUMENT: Keys = Keys {
             "auth",
             Takes::Words(&["keys", "none"]),
             "`keys`",
-            "`none` lets everybody in without a key, on loopback addresses only",
+            "`none` lets every program in without a key, on loopback addresses only; pages in browsers as `cors` says",
         ),
         Key::new(
             "port",

@@ -33,7 +33,7 @@ pub(super) const SERVER: Keys = Keys {
             "max_memory_bytes",
             Takes::Whole(1, MAX_BYTES),
             "268435456",
-            "memory for all bodies and buffers in flight; beyond it requests get 503 with `Retry-After` before their body is read. In Lambda half of the function's memory",
+            "memory for all bodies and buffers in flight, with what is made of a large body of many values; beyond it requests get 503 with `Retry-After` before their body is read. In Lambda half of the function's memory",
         ),
         Key::new(
             "max_body_bytes",
