@@ -3,7 +3,13 @@
 //!
 //! Locally and in AWS the operations run in this process; at a URL the same ones are asked for.
 
-use std::{collections::BTreeMap, error::Error, net::Ipv4Addr, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use admin::{
     Admin, ApiBody, ApiRequest, ConfigRows, ConfigSource, Operation, Operator, Role, RootSecret,
@@ -51,7 +57,7 @@ pub(crate) struct Target {
     #[command(flatten)]
     stack: StackOptions,
     /// The embedded database's file
-    #[arg(long, global = true, value_name = "FILE", default_value = "lockgate.db")]
+    #[arg(long, global = true, value_name = "FILE", default_value = DATA_FILE)]
     data: PathBuf,
     /// The configuration, as `serve` would find it
     #[arg(long, global = true, value_name = "FILE")]
@@ -78,6 +84,9 @@ pub(crate) struct Remote {
     authorization: String,
 }
 
+/// The data file, where no other is named.
+const DATA_FILE: &str = "lockgate.db";
+
 /// What is asked of the admin API.
 #[derive(Default)]
 pub(crate) struct Call<'a> {
@@ -92,7 +101,8 @@ pub(crate) struct Call<'a> {
 /// What a command does where the data file is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IfMissing {
-    /// The command refuses: what it would read or make, no gateway knows.
+    /// The command refuses: what it would read or make, no gateway knows. Unless a configuration lies
+    /// here whose gateway was not started yet.
     Refuse,
     /// The command goes on: what it reads is in the configuration.
     Ignore,
@@ -206,8 +216,15 @@ impl Target {
         environment: Environment,
         if_missing: IfMissing,
     ) -> Result<Admin, Failure> {
-        let (stores, root) = self.file_with_secret(&environment, if_missing).await?;
         let found = settings::found(self.config.clone(), &environment)?;
+        // Tenants may be made before the first start.
+        let is_new_gateway =
+            self.data == Path::new(DATA_FILE) && matches!(found.origin, settings::Origin::File(_));
+        let if_missing = match if_missing {
+            IfMissing::Refuse if is_new_gateway => IfMissing::Make,
+            other => other,
+        };
+        let (stores, root) = self.file_with_secret(&environment, if_missing).await?;
         let config = found.config.clone();
         let aws = account::find_for(&config, &environment).await?;
         let signer = account::signer(aws.as_ref(), &environment);

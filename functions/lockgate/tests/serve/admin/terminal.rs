@@ -114,6 +114,19 @@ async fn a_terminal_makes_no_data_file_that_no_gateway_knows() {
 }
 
 #[tokio::test]
+async fn a_tenant_may_be_made_before_the_first_start() {
+    let first = provider().await;
+    let gateway = administrated(&first).await;
+    let folder = gateway.folder().join("new");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(gateway.folder().join("config.yaml"), folder.join("config.yaml")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lockgate"));
+    command.args(["tenants", "create", "early"]).current_dir(&folder).env_clear();
+    assert!(command.output().unwrap().status.success());
+    assert!(folder.join("lockgate.db").exists());
+}
+
+#[tokio::test]
 async fn prices_are_taken_from_litellms_file() {
     let first = provider().await;
     let gateway = administrated(&first).await;
