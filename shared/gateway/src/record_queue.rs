@@ -80,6 +80,11 @@ impl RecordQueue {
         self.lost.load(Ordering::Relaxed)
     }
 
+    fn takes_stranger(&self, arrived: u64) -> bool {
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        strangers.leaves_record(arrived)
+    }
+
     /// Waits until every record that was submitted so far is written, within a time.
     pub(crate) async fn drain(&self, within: Duration) {
         if tokio::time::timeout(within, self.written()).await.is_err() {
@@ -100,10 +105,8 @@ impl RecordQueue {
 
 impl RecordOutlet for RecordQueue {
     fn submit(&self, record: Arc<CallRecord>) {
-        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = record.principal.is_some() || strangers.leaves_record(record.arrived);
-        drop(strangers);
-        let entry = if is_known { Entry::Record(record) } else { Entry::Stranger };
+        let leaves_record = record.principal.is_some() || self.takes_stranger(record.arrived);
+        let entry = if leaves_record { Entry::Record(record) } else { Entry::Stranger };
         // A response never waits for the log.
         if self.sender.try_send(entry).is_err() && self.lost.fetch_add(1, Ordering::Relaxed) == 0 {
             // Once: the number of lost records is a metric.
