@@ -90,7 +90,7 @@ function press(key) {
 }
 
 document.addEventListener('keydown', (event) => {
-  const isTyping = event.target.closest('input, textarea, select, [contenteditable], dialog')
+  const isTyping = event.target.closest('input, textarea, select, [contenteditable], dialog[open]')
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return
   if (press(event.key) !== false && event.key !== 'Escape') event.preventDefault()
 })
