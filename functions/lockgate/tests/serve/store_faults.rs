@@ -70,6 +70,18 @@ async fn create(gateway: &Lockgate, name: &str) -> String {
     tenant["api_key"].as_str().unwrap().to_owned()
 }
 
+/// Waits until nothing is held for calls of a tenant: what is held may leave no room for the next one.
+async fn settled(gateway: &Lockgate, tenant: &str) {
+    for _ in 0..500 {
+        let path = format!("/admin/tenants/{tenant}/usage");
+        if ask_admin(gateway, "GET", &path, "").await.1["in_flight"] == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("calls of {tenant} were never settled");
+}
+
 fn config(first: &FakeProvider) -> String {
     yaml(&[("first", &first.url())], &format!("{TENANTS}{USERS}"))
 }
@@ -82,6 +94,7 @@ async fn a_store_that_takes_no_writes_closes_budgets_and_nothing_else() {
         let (known, unseen) = (create(&gateway, "known").await, create(&gateway, "unseen").await);
         let usual = [KEY, "key-of-limited", "key-of-budgeted", &known];
         assert_eq!(statuses(&gateway, &usual).await, [200; 4], "{fault}");
+        settled(&gateway, "budgeted").await;
 
         let held = (fault == "locked").then(|| lock(&gateway.folder().join("lockgate.db")));
         if held.is_none() {
