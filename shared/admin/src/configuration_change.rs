@@ -94,10 +94,7 @@ impl ConfigEditor {
     ) -> AdminResult<ConfigChange> {
         let lease = Lease::take(&self.stores, author.at, &WAITS).await?;
         let changed = self.replace_alone(text, expected, author, clock).await;
-        // The change is made, or is not: a row that stays is over in a minute.
-        if let Err(cause) = lease.end().await {
-            tracing::warn!(%cause, "failed to end a change of the configuration");
-        }
+        lease.release().await;
         changed
     }
 
@@ -126,10 +123,7 @@ impl ConfigEditor {
         let after = self.read(clock).await?.hidden.text;
         let change = ConfigChange { version: version_of(&after), ..change };
         keep_versions(&self.stores, (&before, &present.hidden.text), &after, author).await?;
-        let versions = json!({ "before": before, "after": change.version });
-        let changes = Map::from_iter([("version".to_owned(), versions)]);
-        let action = Action::UpdateConfiguration;
-        record(&self.tenants, author, (action, "configuration"), changes).await?;
+        record_change(&self.tenants, author, (&before, &change.version)).await?;
         Ok(change)
     }
 
@@ -160,9 +154,7 @@ pub async fn apply_file(
     }
     let lease = Lease::take(to.stores, author.at, &WAITS).await.map_err(with_cause)?;
     let applied = apply_alone(config, to, options, author, out).await;
-    if let Err(cause) = lease.end().await {
-        tracing::warn!(%cause, "failed to end a change of the configuration");
-    }
+    lease.release().await;
     applied
 }
 
@@ -184,12 +176,20 @@ async fn apply_alone(
         let kept = keep_versions(to.stores, (&versions.0, &before), &after, author).await;
         kept.map_err(with_cause)?;
     }
-    let versions = json!({ "before": versions.0, "after": versions.1 });
-    let changes = Map::from_iter([("version".to_owned(), versions)]);
     let tenants = Tenants::new(to.stores.config.clone());
-    let action = Action::UpdateConfiguration;
-    let recorded = record(&tenants, author, (action, "configuration"), changes).await;
+    let recorded = record_change(&tenants, author, (&versions.0, &versions.1)).await;
     recorded.map_err(with_cause)
+}
+
+/// Keeps an entry in the audit about a change from one version to another.
+async fn record_change(
+    tenants: &Tenants,
+    author: Author<'_>,
+    (before, after): (&str, &str),
+) -> AdminResult<()> {
+    let versions = json!({ "before": before, "after": after });
+    let changes = Map::from_iter([("version".to_owned(), versions)]);
+    record(tenants, author, (Action::UpdateConfiguration, "configuration"), changes).await
 }
 
 /// The cause of a problem, where it has one: on the operator's own machine it is no secret.
@@ -240,7 +240,14 @@ impl Lease {
         Err(Problem::new(ProblemKind::Conflict, detail))
     }
 
-    /// Lets others change the configuration.
+    /// Lets others change the configuration. The change is made, or is not: a row that stays is over in
+    /// a minute.
+    async fn release(self) {
+        if let Err(cause) = self.end().await {
+            tracing::warn!(%cause, "failed to end a change of the configuration");
+        }
+    }
+
     async fn end(self) -> Result<(), StoreError> {
         let remove = [OWNER, UNTIL].map(str::to_owned).into();
         let condition = Condition::Is(OWNER.to_owned(), self.owner.clone());
