@@ -127,8 +127,8 @@ impl Target {
 
     /// The gateway at an address, where one is meant.
     pub(crate) fn remote(&self) -> Result<Option<Remote>, Failure> {
-        let Some(url) = self.address()? else { return Ok(None) };
         let environment = self.sources.environment()?;
+        let Some(url) = self.address_in(&environment) else { return Ok(None) };
         let authorization = self.authorization(&environment)?;
         let ca_file = self.ca_file(&environment)?;
         let client = Client::new(Signer::new(None, None), environment.proxies());
@@ -139,8 +139,11 @@ impl Target {
 
     /// The address of the gateway, where one is named.
     pub(crate) fn address(&self) -> Result<Option<String>, Failure> {
-        let environment = self.sources.environment()?;
-        Ok(self.url.clone().or_else(|| environment.get("LOCKGATE_URL")))
+        Ok(self.address_in(&self.sources.environment()?))
+    }
+
+    fn address_in(&self, environment: &Environment) -> Option<String> {
+        self.url.clone().or_else(|| environment.get("LOCKGATE_URL"))
     }
 
     /// The operators that the configuration declares; none where it cannot be read, since a wrong one
