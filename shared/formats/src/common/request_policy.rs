@@ -72,18 +72,17 @@ pub(crate) fn limit_only(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<
 pub(crate) fn lower_limit(edits: &mut Edits<'_>, name: &str, limit: u64) -> bool {
     let Some(own) = edits.present(name) else { return false };
     // Servers read zero, -1 and what is no number as no limit at all, and some read texts.
-    if !is_count_within(own, limit) {
+    if count(own).is_none_or(|own| limit < own) {
         edits.set(name, limit.to_string());
     }
     true
 }
 
-/// Whether a value is a whole number from 1 to a limit.
-fn is_count_within(value: &str, limit: u64) -> bool {
+/// A value that is a whole number of at least 1.
+pub(crate) fn count(value: &str) -> Option<u64> {
     // As a float, because `1e3` and `100.0` are whole numbers of JSON, too.
-    let Ok(value) = value.parse::<f64>() else { return false };
-    let limit = limit.to_string().parse::<f64>().unwrap_or_default();
-    value.fract() == 0.0 && (1.0..=limit).contains(&value)
+    let value = value.parse::<f64>().ok().filter(|it| it.fract() == 0.0 && 1.0 <= *it)?;
+    format!("{value:.0}").parse().ok()
 }
 
 /// Refuses an object that has one of these members twice, in whatever spelling: readers disagree on

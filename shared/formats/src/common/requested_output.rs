@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::request_policy::is_spelling;
+use super::request_policy::{count, is_spelling};
 use crate::{
     Member, RawObject,
     json::{members_of, name_of, text},
@@ -41,7 +41,7 @@ impl OutputMembers {
 
     /// How much output a request asks for.
     pub(crate) fn read(&self, raw: &RawObject) -> RequestedOutput {
-        let mut members: Vec<_> = pairs(&raw.body, &raw.members).collect();
+        let mut members = pairs(&raw.body, &raw.members);
         if let Some(within) = self.within {
             let objects = members.into_iter().filter(|it| is_spelling(&it.0, within));
             members = objects.flat_map(|it| inner(it.1)).collect();
@@ -77,24 +77,13 @@ fn values<'a>(
     members.iter().filter(move |it| is_spelling(&it.0, name)).map(|it| it.1)
 }
 
-fn pairs<'a>(
-    body: &'a [u8],
-    members: &'a [Member],
-) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> {
-    members.iter().map(|it| (name_of(body, it), text(body, &it.value)))
+/// The names and values of members of an object, whose text is given.
+fn pairs<'a>(object: &'a [u8], members: &[Member]) -> Vec<(Cow<'a, str>, &'a str)> {
+    members.iter().map(|it| (name_of(object, it), text(object, &it.value))).collect()
 }
 
 fn inner(object: &str) -> Vec<(Cow<'_, str>, &str)> {
-    let members = members_of(object).unwrap_or_default();
-    let body = object.as_bytes();
-    members.iter().map(|it| (name_of(body, it), text(body, &it.value))).collect()
-}
-
-/// A whole number of at least 1.
-fn count(value: &str) -> Option<u64> {
-    // As a float, because `1e3` and `100.0` are whole numbers of JSON, too.
-    let value = value.parse::<f64>().ok().filter(|it| it.fract() == 0.0 && 1.0 <= *it)?;
-    format!("{value:.0}").parse().ok()
+    pairs(object.as_bytes(), &members_of(object).unwrap_or_default())
 }
 
 /// How many prompts a value is: one that is no list, and a list of tokens, are one.
