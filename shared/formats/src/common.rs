@@ -4,6 +4,7 @@ pub(crate) mod alternating;
 pub(crate) mod arguments;
 pub(crate) mod base64;
 pub(crate) mod bound;
+pub(crate) mod completeness;
 pub(crate) mod data_uri;
 pub(crate) mod diagnosis;
 pub(crate) mod error_body;

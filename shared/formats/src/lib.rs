@@ -22,6 +22,7 @@ use common::{
 };
 
 pub use common::bound::tokens as bounded_tokens;
+pub use common::completeness::is_complete;
 pub use common::error_body::from_provider;
 pub use common::estimate::{ConversationSize, conversation_size, estimated_tokens};
 pub use common::finish_reason::missing as missing_finish_reason;

@@ -10,7 +10,6 @@ use crate::{
     Call, Clock, Configuration,
     background::persist,
     cache::CachePlace,
-    completeness::is_complete,
     idempotency::{Claim, ClaimEnd},
 };
 
@@ -46,7 +45,7 @@ impl Keeping {
         let row = |place: &CachePlace| place.row(response.as_ref()?, whole, now);
         let may_be_cached = |kept: &KeptResponse| {
             // Vectors have no end that could be cut.
-            whole.task == Task::Embed || is_complete(&kept.body)
+            whole.task == Task::Embed || formats::is_complete(&kept.body)
         };
         let cache = cache.filter(|_| response.as_ref().is_some_and(may_be_cached));
         let cached = cache.as_ref().and_then(row);

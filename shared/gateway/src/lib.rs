@@ -11,7 +11,6 @@ mod background;
 mod cache;
 mod call;
 mod choosing;
-mod completeness;
 mod configuration;
 mod contents;
 mod cooldown_store;

@@ -23,9 +23,9 @@ const WHOLE: [&str; 11] = [
     "function_call",
 ];
 
-/// Whether a response is complete: every choice says why it ends, and none was cut, filtered or
-/// refused, or ended at a limit of tokens.
-pub(crate) fn is_complete(body: &[u8]) -> bool {
+/// Whether a response is complete, given as its provider's bytes, whole or every frame of a stream: each
+/// choice says why it ends, and none was cut, filtered or refused, or ended at a limit of tokens.
+pub fn is_complete(body: &[u8]) -> bool {
     let mut ends = Ends::default();
     ends.read_all(body).is_some() && ends.are_whole()
 }
