@@ -261,8 +261,7 @@ fn has_crossed_the_end(error: &reqwest::Error, after: Duration) -> bool {
         return false;
     }
     // The reason lies at the end of reqwest's chain of errors, under one of several types.
-    let mut source = error.source();
-    while let Some(cause) = source {
+    causes(error).any(|cause| {
         let ended =
             cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message);
         let broken = cause.downcast_ref::<io::Error>().is_some_and(|it| {
@@ -275,29 +274,26 @@ fn has_crossed_the_end(error: &reqwest::Error, after: Duration) -> bool {
                     | io::ErrorKind::UnexpectedEof
             )
         });
-        if ended || broken {
-            return true;
-        }
-        source = cause.source();
-    }
-    false
+        ended || broken
+    })
 }
 
 /// What is wrong with the head of a response; nothing where none came.
 fn bad_head(error: &reqwest::Error) -> Option<&'static str> {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(error) = cause.downcast_ref::<hyper::Error>() {
-            if error.is_parse_too_large() {
-                return Some("sent a response with too many or too large headers");
-            }
-            if error.is_parse() {
-                return Some("sent a response that is not valid HTTP");
-            }
+    let mut of_http = causes(error).filter_map(|it| it.downcast_ref::<hyper::Error>());
+    of_http.find_map(|error| {
+        if error.is_parse_too_large() {
+            return Some("sent a response with too many or too large headers");
         }
-        source = cause.source();
-    }
-    None
+        error.is_parse().then_some("sent a response that is not valid HTTP")
+    })
+}
+
+/// What led to an error, from the nearest cause to the first.
+pub(crate) fn causes(
+    error: &reqwest::Error,
+) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (**cause).source())
 }
 
 impl Transport {

@@ -3,7 +3,7 @@
 //! The first byte of a body says more than its `Content-Type`: relays send events as JSON, pages as
 //! events, and whole responses where a stream was requested.
 
-use std::{error::Error as _, io, time::Duration};
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use canonical::{Content, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
@@ -18,6 +18,7 @@ use storage::Secret;
 
 use crate::{
     EventStream, UpstreamBody,
+    connections::causes,
     endpoint::Endpoint,
     memory::{MemoryBudget, MemoryBuffer},
     reassembly::{events_from_response, response_from_events},
@@ -263,10 +264,9 @@ pub(crate) fn broken_body(error: reqwest::Error) -> Error {
 
 /// Whether bytes are not what their compression makes of them.
 fn is_about_compression(error: &reqwest::Error) -> bool {
-    let causes = || std::iter::successors(error.source(), |it| (**it).source());
     // What fails in the connection, broken chunks among it, has come through hyper.
-    let is_of_connection = causes().any(|it| it.is::<hyper::Error>());
-    let is_of_bytes = causes().filter_map(|it| it.downcast_ref::<io::Error>());
+    let is_of_connection = causes(error).any(|it| it.is::<hyper::Error>());
+    let is_of_bytes = causes(error).filter_map(|it| it.downcast_ref::<io::Error>());
     // The compressed bytes may only be too few.
     let mut is_of_bytes = is_of_bytes.map(|it| it.kind() != io::ErrorKind::UnexpectedEof);
     !is_of_connection && is_of_bytes.any(|it| it)
