@@ -50,6 +50,7 @@ pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, PageRequest};
 pub use password::is_password;
 pub use price_text::NewPrice;
 pub use problem::{AdminResult, Problem, ProblemField, ProblemKind};
+pub use recorded_usage::{add_recorded_cost, usage_date, usage_row};
 pub use session::{
     CookieScope, PLAIN_SESSION_COOKIE, SESSION_COOKIE, SESSION_SECONDS, Session, SessionKey,
     expired_session_cookie, session_cookie,

@@ -45,13 +45,7 @@ impl RecordedUsage {
                 total.merge(amounts);
             }
         }
-        // The ledger's figures are what limits obey; those of records stand in where there is no
-        // budget.
-        if body.get("total_cost_usd").is_none() {
-            body["period_start"] = json!(rfc3339(period.start()));
-            body["period_end"] = json!(rfc3339(period.end()));
-            body["total_cost_usd"] = json!(MicroDollars(total.cost).dollars());
-        }
+        add_recorded_cost(body, period, total.cost);
         body["request_count"] = json!(total.calls);
         body["input_tokens"] = json!(total.input);
         body["output_tokens"] = json!(total.output);
@@ -64,8 +58,7 @@ impl RecordedUsage {
         for day in self.days_of(self.period(tenant)) {
             all.merge(&day.figures);
             let mut row = row(&day.figures.tenants.get(&tenant.id).copied().unwrap_or_default());
-            let date = rfc3339(day.period.start() / 1000);
-            row["date"] = json!(date.get(..10));
+            row["date"] = usage_date(day.period);
             by_day.push(row);
         }
         // Calls that were sent to no provider have no model to be listed under.
@@ -91,10 +84,34 @@ impl RecordedUsage {
 }
 
 fn row(amounts: &Amounts) -> Value {
+    usage_row(amounts.calls, (amounts.input, amounts.output), amounts.cost)
+}
+
+/// Adds what the records of a period cost, in micro-dollars, to what the ledger says as JSON, and the
+/// period, where the ledger says nothing: its figures are what limits obey, and without a budget it has
+/// none. Whether it had none.
+pub fn add_recorded_cost(body: &mut Value, period: Period, cost: u64) -> bool {
+    let has_none = body.get("total_cost_usd").is_none();
+    if has_none {
+        body["period_start"] = json!(rfc3339(period.start()));
+        body["period_end"] = json!(rfc3339(period.end()));
+        body["total_cost_usd"] = json!(MicroDollars(cost).dollars());
+    }
+    has_none
+}
+
+/// Calls, their input and output tokens and their cost in micro-dollars, as JSON shows them of a model
+/// or of a day.
+pub fn usage_row(calls: u64, (input, output): (u64, u64), cost: u64) -> Value {
     json!({
-        "requests": amounts.calls,
-        "input_tokens": amounts.input,
-        "output_tokens": amounts.output,
-        "cost_usd": MicroDollars(amounts.cost).dollars(),
+        "requests": calls,
+        "input_tokens": input,
+        "output_tokens": output,
+        "cost_usd": MicroDollars(cost).dollars(),
     })
+}
+
+/// The date of a day as JSON shows it, such as `2026-11-28`.
+pub fn usage_date(day: Day) -> Value {
+    json!(rfc3339(day.start() / 1000).get(..10))
 }

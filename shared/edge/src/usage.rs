@@ -1,7 +1,7 @@
 //! `GET /v1/usage`: what the caller's tenant used and spent, and what its limits leave.
 
-use admin::usage_json;
-use canonical::{Error, ErrorKind, MicroDollars};
+use admin::{add_recorded_cost, usage_date, usage_json, usage_row};
+use canonical::{Error, ErrorKind};
 use http::StatusCode;
 use serde_json::{Value, json};
 use storage::StoreError;
@@ -9,7 +9,7 @@ use telemetry::{
     Day,
     sums::{CallSum, PeriodSums, Sums},
 };
-use tenants::{Period, rfc3339};
+use tenants::Period;
 
 use crate::{endpoint::HandlerFuture, front::Exchange, response};
 
@@ -38,12 +38,7 @@ fn add_period(body: &mut Value, period: Period, days: &[PeriodSums<Day>]) {
     let mut all = Sums::default();
     days.iter().for_each(|day| all.merge(&day.sums));
     let total = all.total();
-    // The ledger's figures are what limits obey; those of records stand in where there is no
-    // budget.
-    if body.get("total_cost_usd").is_none() {
-        body["period_start"] = json!(rfc3339(period.start()));
-        body["period_end"] = json!(rfc3339(period.end()));
-        body["total_cost_usd"] = json!(MicroDollars(total.cost).dollars());
+    if add_recorded_cost(body, period, total.cost) {
         body["budget_usd"] = Value::Null;
         body["budget_used_pct"] = Value::Null;
     }
@@ -64,8 +59,7 @@ fn add_period(body: &mut Value, period: Period, days: &[PeriodSums<Day>]) {
         .map(|day| {
             let mut row = sum_json(&day.sums.total());
             row["requests"] = json!(model_calls(&day.sums));
-            let date = rfc3339(day.period.start() / 1000);
-            row["date"] = json!(date.get(..10));
+            row["date"] = usage_date(day.period);
             row
         })
         .collect();
@@ -82,12 +76,7 @@ fn model_calls(sums: &Sums) -> u64 {
 
 fn sum_json(sum: &CallSum) -> Value {
     let tokens = sum.tokens();
-    json!({
-        "requests": sum.calls,
-        "input_tokens": tokens.all_input(),
-        "output_tokens": tokens.all_output(),
-        "cost_usd": MicroDollars(sum.cost).dollars(),
-    })
+    usage_row(sum.calls, (tokens.all_input(), tokens.all_output()), sum.cost)
 }
 
 fn unreadable(error: StoreError) -> Error {
