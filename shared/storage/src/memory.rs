@@ -101,9 +101,10 @@ impl MemoryTable {
         }
         let partition = partitions.entry(change.pk.clone()).or_default();
         let stored = partition.entry(change.sk.clone()).or_default();
-        stored.tallies = tallies.clone();
+        let returned = tallies.after(change);
+        stored.tallies = tallies;
         stored.expires = change.expires.or(stored.expires);
-        Ok(Tallied::Done(tallies))
+        Ok(Tallied::Done(returned))
     }
 }
 

@@ -26,6 +26,9 @@ pub struct Tally {
     pub remove: Vec<String>,
     /// When the row ends from now on, in seconds since 1970. Absent: as before.
     pub expires: Option<u64>,
+    /// How the names of those notes begin that the caller does not read once the change is made: the
+    /// row that comes back then may lack them.
+    pub unread_notes: Option<&'static str>,
 }
 
 /// A condition on a row.
@@ -56,7 +59,7 @@ impl Condition {
 /// The outcome of a [`Tally`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tallied {
-    /// The change was made; the row after it.
+    /// The change was made; the row after it, which may lack [`Tally::unread_notes`].
     Done(Tallies),
     /// A condition did not hold and nothing was changed; the row as it stands.
     Refused(Tallies),
@@ -110,6 +113,16 @@ impl Tallies {
             self.notes.remove(name.as_str());
         }
         Ok(true)
+    }
+
+    /// The row as the caller of a change that was made gets it.
+    pub(crate) fn after(&self, change: &Tally) -> Self {
+        let Some(unread) = change.unread_notes else { return self.clone() };
+        let notes = self.notes.iter().filter(|(name, _)| !name.starts_with(unread));
+        // Nearly all notes of a busy row are those of open calls. A copy of each for each change would
+        // also make the threads of all calls wait for each other's counts of references.
+        let notes = notes.map(|(name, note)| (name.clone(), note.clone())).collect();
+        Self { numbers: self.numbers.clone(), notes }
     }
 
     /// A number and an amount together.

@@ -170,6 +170,7 @@ every_backend! {
         tallies::an_addition_makes_a_missing_row,
         tallies::numbers_and_notes_come_back_after_each_change,
         tallies::a_refusal_changes_nothing_and_shows_the_row,
+        tallies::notes_that_nobody_reads_stay_in_the_row,
         tallies::a_missing_number_is_zero,
         tallies::a_condition_looks_at_one_name,
         tallies::all_conditions_must_hold,

@@ -10,7 +10,7 @@ use crate::{
     limits::{Budget, LimitSource, Limits, Unpriced},
     quota::Quota,
     refusal::{Refusal, RefusalKind},
-    reservation::{Hold, LedgerKey, Reservation, ReservationId},
+    reservation::{Hold, LedgerKey, PREFIX, Reservation, ReservationId},
     row::{LIVE, LedgerRow},
     window::{BudgetPeriod, DAY, Period, Window, input_attribute, output_attribute},
 };
@@ -133,6 +133,7 @@ impl<'a> Admit<'a> {
             set,
             remove: stale,
             expires: Some(self.row_expiry()),
+            unread_notes: Some(PREFIX),
         }
     }
 

@@ -17,11 +17,12 @@ use storage::{Consistency, StoreError, Table, Tallied, Tallies, Tally};
 use crate::{
     admission::{AdmissionRequest, Admit, SORT_KEY, requests_only},
     alert::Alert,
+    expiry_watch::ExpiryWatch,
     limits::Limits,
     quota::Quota,
     refusal::Refusal,
     refusal_cache::{Before, RefusalCache},
-    reservation::{Hold, LedgerKey, Reservation},
+    reservation::{Hold, LedgerKey, PREFIX, Reservation},
     row::LedgerRow,
     settlement::{self, Extra, ExtraRoom, Settlement, Usage},
     stale::StaleNames,
@@ -155,6 +156,7 @@ pub struct Ledger {
     policy: Mutex<UnreachablePolicy>,
     refusals: RefusalCache,
     stale: StaleNames,
+    looks: ExpiryWatch,
     /// How many holds of dead owners were charged since that was last asked.
     expired: AtomicU64,
 }
@@ -168,6 +170,7 @@ impl Ledger {
             policy,
             refusals: RefusalCache::default(),
             stale: StaleNames::default(),
+            looks: ExpiryWatch::default(),
             expired: AtomicU64::new(0),
         }
     }
@@ -225,8 +228,8 @@ impl Ledger {
 
     /// Ends a reservation and charges what its call used. May be repeated, and come late.
     ///
-    /// Also charges the holds of dead owners that the row shows, and claims a budget's alert
-    /// levels that are reached; what it fails at there, the next call does.
+    /// Once a second it also charges the holds of dead owners in the row. It claims a budget's alert
+    /// levels that are reached. What it fails at there, the next call does.
     pub async fn settle(
         &self,
         settlement: &Settlement,
@@ -235,8 +238,9 @@ impl Ledger {
     ) -> Result<Settled, StoreError> {
         let Reservation { key, id, hold } = &settlement.reservation;
         let mut hold = hold.clone();
+        let unread_notes = (!self.looks.is_due(key, now)).then_some(PREFIX);
         for _ in 0..MAX_SETTLEMENT_WRITES {
-            let change = settlement.tally(&hold);
+            let change = Tally { unread_notes, ..settlement.tally(&hold) };
             // Nobody waits for a settlement but those who are refused until it is made.
             let written = if self.refusals.waits_for_room(key) {
                 self.write(key, change, now).await

@@ -8,6 +8,7 @@ mod alert;
 mod audit;
 mod demand;
 mod directory;
+mod expiry_watch;
 mod fields;
 mod key;
 mod ledger;

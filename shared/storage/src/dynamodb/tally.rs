@@ -159,6 +159,7 @@ mod tests {
             set: vec![(name("r_1"), name("3,0"))],
             remove: vec![name("m1")],
             expires: Some(9),
+            unread_notes: None,
         };
         let expressions = Expressions::new(&change);
         assert_eq!(expressions.update, "SET #n0 = :v0, expires = :v1 ADD #n1 :v2 REMOVE #n2");

@@ -113,7 +113,7 @@ impl KeptRow {
             *expires = change.expires;
             self.is_expiry_changed = true;
         }
-        Ok(Tallied::Done(tallies.clone()))
+        Ok(Tallied::Done(tallies.after(change)))
     }
 
     fn write(&mut self, connection: &Connection, key: &RowKey) -> rusqlite::Result<()> {

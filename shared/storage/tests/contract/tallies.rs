@@ -103,6 +103,22 @@ pub(crate) async fn a_refusal_changes_nothing_and_shows_the_row(store: &Store) {
     assert_eq!(stored(store).await, before);
 }
 
+pub(crate) async fn notes_that_nobody_reads_stay_in_the_row(store: &Store) {
+    let opened = Tally {
+        set: ["r_1", "r_2", "w"].map(|name| (name.to_owned(), "text".to_owned())).to_vec(),
+        unread_notes: Some("r_"),
+        ..adding("n", 1)
+    };
+    let Tallied::Done(row) = make(store, &opened).await else { panic!("refused") };
+    // A backend that has them anyway may give them.
+    assert_eq!((row.number("n"), row.note("w")), (1, Some("text")));
+    let all = tallies(&[("n", 1)], &[("r_1", "text"), ("r_2", "text"), ("w", "text")]);
+    assert_eq!(stored(store).await, all);
+    // A refusal shows everything: it may be the open calls that stand in the way.
+    let refused = make(store, &on(absent("w"), opened)).await;
+    assert_eq!(refused, Tallied::Refused(all));
+}
+
 pub(crate) async fn a_missing_number_is_zero(store: &Store) {
     assert!(!is_done(store, &on(at_most("debt", -1), adding("n", 1))).await);
     assert!(is_done(store, &on(at_most("debt", 0), adding("n", 1))).await);
