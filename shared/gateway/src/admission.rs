@@ -37,7 +37,8 @@ pub struct CallLimits {
 /// A call that may go on: its targets are known, and what it may use is held.
 #[derive(Debug)]
 pub struct AdmittedCall {
-    pub(crate) running: RunningCall,
+    /// On the heap: each future that a call passes through would otherwise hold and move a copy.
+    pub(crate) running: Box<RunningCall>,
     pub(crate) plan: Arc<RoutePlan>,
     /// The response, where it was made before.
     pub(crate) hit: Option<Box<CacheHit>>,
@@ -55,7 +56,7 @@ impl Gateway {
     /// is no limit. `limits` is filled in whatever the outcome.
     pub async fn admit_call(&self, call: Call, limits: &mut CallLimits) -> Result<AdmittedCall> {
         // A running call from here on, so that a refusal is recorded and closed like any other end.
-        let mut running = RunningCall::new(call, self.configuration.clone());
+        let mut running = Box::new(RunningCall::new(call, self.configuration.clone()));
         match self.admit_running(&mut running, limits).await {
             Ok((plan, hit)) => Ok(AdmittedCall { running, plan, hit }),
             Err(error) => {

@@ -64,7 +64,7 @@ pub struct MeteredStream {
 #[derive(Debug)]
 struct Metered {
     events: EventStream,
-    running: RunningCall,
+    running: Box<RunningCall>,
     /// The name of the wire format; absent once several providers have a part in the stream.
     format: Option<&'static str>,
     /// What goes on with the stream when it breaks, where that is wanted.
@@ -75,7 +75,7 @@ struct Metered {
 
 impl GatewayReply {
     /// The reply to a call whose last attempt has this response.
-    pub(crate) fn new(response: UpstreamResponse, mut running: RunningCall) -> Self {
+    pub(crate) fn new(response: UpstreamResponse, mut running: Box<RunningCall>) -> Self {
         let record = &running.call.record;
         Self {
             provider: record.provider.clone().unwrap_or_default(),
@@ -102,7 +102,7 @@ impl GatewayReply {
 
 impl GatewayReply {
     /// The reply to a call whose response was made before.
-    pub(crate) fn from_cache(hit: CacheHit, mut running: RunningCall) -> Self {
+    pub(crate) fn from_cache(hit: CacheHit, mut running: Box<RunningCall>) -> Self {
         running.served_again(&hit);
         let CacheHit { provider, model, body, dropped, age, .. } = hit;
         Self {
@@ -128,7 +128,7 @@ impl GatewayReply {
 }
 
 impl MeteredStream {
-    fn new(events: EventStream, running: RunningCall, format: &'static str) -> Self {
+    fn new(events: EventStream, running: Box<RunningCall>, format: &'static str) -> Self {
         let sender = running.sender.clone().filter(Sender::decodes);
         let rescue = sender.map(|sender| Box::new(Rescue::new(sender)));
         let speed = running.min_speed().map(SpeedGauge::new);
