@@ -16,11 +16,11 @@ use tenants::{
 use crate::{
     Call, Clock, Gateway, Snapshot,
     cache::{self, CacheHit, CachePlace},
+    call_hold::{CallHold, exceeded},
+    call_plan::resolve,
     demand::{CallDemand, demand, input_tokens},
-    hold::{CallHold, exceeded},
     idempotency::{Claim, Claimed},
-    keeping::give_up,
-    plan::resolve,
+    response_storage::give_up,
     running_call::RunningCall,
     settlement::WantedHold,
 };

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use storage::{Consistency, Row, StoreError, Table};
 use telemetry::CacheOutcome;
 
-use crate::{Call, fingerprint::fingerprint, keeping::Whole};
+use crate::{Call, fingerprint::fingerprint, response_storage::Whole};
 
 /// How many bytes of a response are kept: with its keys, it fits one row of DynamoDB.
 pub(crate) const MAX_KEPT_BYTES: usize = 390 * 1024;

@@ -4,7 +4,7 @@ use canonical::CanonicalRequest;
 use routing::RoutePlan;
 use tenants::KeyHash;
 
-use crate::{Call, choosing};
+use crate::{Call, target_order};
 
 /// Changes with every version, since what a request means may be read otherwise then.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -27,7 +27,7 @@ pub(crate) fn fingerprint(call: &Call, plan: &RoutePlan) -> String {
     add(request.model.as_deref().unwrap_or_default());
     add(call.only_provider.as_deref().unwrap_or_default());
     // Conditions read what is no part of the body, such as headers.
-    add(&format!("{:?}", choosing::eligible(call, plan)));
+    add(&format!("{:?}", target_order::eligible(call, plan)));
     // Headers that pass through, such as betas, change what a model does.
     for (name, value) in &request.headers {
         add(name);

@@ -7,9 +7,9 @@ use providers::UpstreamResponse;
 use routing::{Attempt, AttemptEnd, AttemptId, Hedge};
 
 use crate::{
+    attempt_sender::{Sender, Sent},
     outbound_limits::Permit,
     running_call::RunningCall,
-    sender::{Sender, Sent},
 };
 
 /// An attempt under way.

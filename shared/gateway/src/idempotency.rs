@@ -16,7 +16,7 @@ use crate::{
     background::OwnedWrite,
     cache::{CacheHit, CachePlace},
     fingerprint::{digest, fingerprint},
-    keeping::give_up,
+    response_storage::give_up,
 };
 
 /// The key of a claim within its partition.

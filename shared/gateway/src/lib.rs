@@ -6,40 +6,40 @@
 mod administration;
 mod admission;
 mod alerts;
+mod attempt_sender;
 mod attempt_watch;
 mod background;
 mod cache;
 mod call;
-mod choosing;
+mod call_contents;
+mod call_hold;
+mod call_plan;
+mod client_response;
 mod configuration;
-mod contents;
 mod cooldown_store;
 mod demand;
-mod excerpt;
 mod fingerprint;
+mod gauges;
 mod hedging;
-mod hold;
 mod idempotency;
 mod in_flight;
-mod keeping;
+mod log_excerpt;
 mod model_facts;
 mod model_lists;
 mod outbound_limits;
 mod own_provider;
-mod plan;
 mod probes;
 mod provider_health;
 mod record_queue;
 mod relay;
-mod reply;
 mod rescue;
+mod response_storage;
 mod running_call;
-mod sender;
 mod settlement;
 mod snapshot;
-mod speed;
+mod stream_speed;
+mod target_order;
 mod usage_events;
-mod vitals;
 
 use std::{
     sync::Arc,
@@ -54,10 +54,13 @@ use telemetry::{CallRecord, CallRecorder, Principal, RecordSink};
 use tenants::{KeyDirectory, Ledger, Tenant, UnreachablePolicy};
 
 pub use admission::{AdmittedCall, CallLimits};
+use attempt_sender::Sender;
 pub use attempt_watch::{AttemptNews, AttemptWatch};
 use background::carry_on;
 pub use cache::{CacheMode, CacheWish};
 pub use call::{Call, CallHints, Clock};
+use call_plan::resolve;
+pub use client_response::{GatewayReply, GatewayReplyBody, MeteredStream};
 pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
 pub use in_flight::{CallInFlight, CallPlace, InFlight};
 use model_lists::ModelLists;
@@ -65,16 +68,13 @@ pub use model_lists::ProviderModels;
 use outbound_limits::OutboundLimits;
 use own_provider::OwnProviders;
 pub use own_provider::Sealing;
-use plan::resolve;
 pub use provider_health::{BreakerState, ProviderHealth};
 pub use providers::{
     Client, ExportRequest, ListedModel, MemoryBudget, MemoryBuffer, ProxyVariables, RelayPayload,
     RelayRequest, RelayResponse, Reservation, StreamedBody, check_ca_file,
 };
 use record_queue::RecordQueue;
-pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
 use running_call::RunningCall;
-use sender::Sender;
 use settlement::Settlements;
 pub use snapshot::{ModelDetails, Snapshot};
 pub use usage_events::UsageEventSink;
@@ -231,7 +231,7 @@ impl Gateway {
         };
         let health = self.configuration.health();
 
-        let (order, session) = choosing::order(&running.call, &plan, health, limits.seed)?;
+        let (order, session) = target_order::order(&running.call, &plan, health, limits.seed)?;
         let decodes = rescue::is_wanted(&running.call, &plan);
         running.session = session;
         running.failover = Some(Failover::new(plan, health.clone(), limits).in_order(order));

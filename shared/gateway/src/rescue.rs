@@ -27,8 +27,8 @@ use routing::{Attempt, AttemptId, RoutePlan};
 
 use crate::{
     Call,
+    attempt_sender::{Sender, Sent},
     running_call::RunningCall,
-    sender::{Sender, Sent},
 };
 use json_prefix::JsonPrefix;
 use seam::{Form, Mended, Seam};

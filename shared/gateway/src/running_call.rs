@@ -18,13 +18,13 @@ use telemetry::{CacheOutcome, CallEnd, CallRecord, UsageRecord, UsageSource};
 
 use crate::{
     Call, Configuration,
+    attempt_sender::Sender,
     cache::CacheHit,
-    contents::{self, Contents},
+    call_contents::{self, Contents},
+    call_hold::{CallHold, Progress},
     demand::input_tokens,
-    hold::{CallHold, Progress},
-    keeping::{Keeping, Whole},
     outbound_limits::Permit,
-    sender::Sender,
+    response_storage::{Keeping, Whole},
 };
 
 /// A call with its attempts. One that goes away unclosed was left by its client: what was consumed
@@ -309,7 +309,7 @@ impl RunningCall {
         // Before the record is finished, so that record and ledger show the same sum.
         let charge = self.hold.take().map(|hold| self.charge(hold));
         self.end_keeping(is_complete && !is_served_again);
-        contents::finish(self.contents.take(), &mut self.call);
+        call_contents::finish(self.contents.take(), &mut self.call);
         let record = self.call.record.finish(end);
         self.closed = Some(record.clone());
         if let Some((hold, usage)) = charge {

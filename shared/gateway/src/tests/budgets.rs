@@ -20,7 +20,7 @@ use super::{
     limits::tenant,
     support::{TestGateway, config, provider, read_events},
 };
-use crate::{Call, CallLimits, GatewayReplyBody, demand::demand, plan::resolve};
+use crate::{Call, CallLimits, GatewayReplyBody, call_plan::resolve, demand::demand};
 
 /// A tenant that may spend this many micro-dollars in a month.
 fn budgeted(amount: u64) -> Arc<Tenant> {

@@ -4,7 +4,7 @@ use config::{LogContents, PromptLog};
 use providers::{ResponseText, UpstreamBody};
 use telemetry::{CallContent, CallExcerpt, first_bytes};
 
-use crate::{Call, excerpt};
+use crate::{Call, log_excerpt};
 
 /// How much of a response is read for the log alone, in bytes.
 const EXCERPT_BYTES: usize = 2_000;
@@ -51,8 +51,8 @@ impl Contents {
             retention: prompts.retention,
         });
         let excerpt = self.has_excerpt.then(|| CallExcerpt {
-            request: upstream.without_keys(&excerpt::of_request(body)),
-            response: upstream.without_keys(&excerpt::of_text(self.response.as_str())),
+            request: upstream.without_keys(&log_excerpt::of_request(body)),
+            response: upstream.without_keys(&log_excerpt::of_text(self.response.as_str())),
         });
         (content, excerpt)
     }

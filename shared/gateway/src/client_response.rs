@@ -13,11 +13,11 @@ use providers::{EventStream, UpstreamBody, UpstreamResponse, redact_stream_error
 use telemetry::CacheOutcome;
 
 use crate::{
+    attempt_sender::Sender,
     cache::CacheHit,
     rescue::{Broken, Rescue},
     running_call::RunningCall,
-    sender::Sender,
-    speed::SpeedGauge,
+    stream_speed::SpeedGauge,
 };
 
 /// A response on its way to the client.
