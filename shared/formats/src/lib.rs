@@ -15,13 +15,12 @@ mod outbound;
 mod request;
 
 use common::{
-    alternating, arguments, base64, bound, data_uri, diagnosis, error_body, fingerprint,
-    finish_reason, json, lenient, lost_reasoning, media_type, multipart, object_schema, own_id,
-    param_names, quota, redact, retry_hint, signature_tags, split_surrogates, sse, stop_sequences,
-    strict_schema, surrogates, tool_names,
+    alternating_roles, arguments, base64, data_uri, diagnosis, error_body, fingerprint,
+    finish_reason, json, lenient_values, lost_reasoning, media_type, multipart, object_schema,
+    param_names, redact, response_id, retry_hint, signature_tags, size_limits, split_surrogates,
+    sse, stop_sequences, strict_schema, surrogates, tool_names, used_up_quota,
 };
 
-pub use common::bound::tokens as bounded_tokens;
 pub use common::completeness::is_complete;
 pub use common::error_body::from_provider;
 pub use common::estimate::{ConversationSize, conversation_size, estimated_tokens};
@@ -31,6 +30,7 @@ pub use common::redact::{redact, without_secrets};
 pub use common::request_policy::{RequestPolicy, SystemPromptPolicy};
 pub use common::requested_output::{OutputMembers, RequestedOutput};
 pub use common::retry_hint::{date, duration, hint};
+pub use common::size_limits::tokens as bounded_tokens;
 pub use common::tool_names::ToolNames;
 pub use common::value_count::value_count;
 pub use inbound::{

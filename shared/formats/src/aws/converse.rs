@@ -16,7 +16,7 @@ use canonical::{Content, Conversation, GatewayResponse, ModelFacts, Result};
 
 use crate::{
     DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat, OutboundConversation,
-    OutboundText, StreamDecoder, bound::Bounded, split_surrogates, tool_names,
+    OutboundText, StreamDecoder, size_limits::Bounded, split_surrogates, tool_names,
 };
 
 /// Bedrock's Converse.

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundEmbeddings, bound::tokens,
-    google::embeddings::texts, json,
+    DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundEmbeddings,
+    google::embeddings::texts, json, size_limits::tokens,
 };
 
 /// The most texts that one call to Cohere may have.

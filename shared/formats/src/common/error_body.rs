@@ -12,7 +12,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     diagnosis::{self, Diagnosis, Symptoms},
-    json, quota, redact, retry_hint,
+    json, redact, retry_hint, used_up_quota,
 };
 
 /// How many providers may quote each other.
@@ -133,7 +133,7 @@ fn diagnosed(status: u16, report: Report) -> Error {
     error.remedy = remedy;
     error.retry_after = report.retry_after;
     error.retry_at = retry_hint::date(&message);
-    error.quota = quota::used_up(status, &report.codes, &message, &report.details);
+    error.quota = used_up_quota::used_up(status, &report.codes, &message, &report.details);
     error
 }
 

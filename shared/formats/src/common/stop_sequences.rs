@@ -2,7 +2,7 @@
 
 use canonical::{Field, Sampling};
 
-use crate::bound;
+use crate::size_limits;
 
 /// The texts that end the response, `max` at most. Blank ones are refused, and dropped.
 pub(crate) fn accepted<'a>(
@@ -16,7 +16,7 @@ pub(crate) fn accepted<'a>(
     // altogether.
     kept.truncate(max);
     if kept.len() < sampling.stop.len() {
-        bound::note(dropped, Field::Stop);
+        size_limits::note(dropped, Field::Stop);
     }
     kept
 }

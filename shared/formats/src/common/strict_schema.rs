@@ -6,7 +6,7 @@
 use canonical::Field;
 use serde_json::Value;
 
-use crate::bound;
+use crate::size_limits;
 
 /// Keywords that strict mode rejects.
 const REJECTED: &[&str] = &["allOf", "default", "not", "oneOf", "patternProperties"];
@@ -32,7 +32,7 @@ pub(crate) fn strict_or_named(
 ) -> Option<bool> {
     let accepted = strict_if_accepted(strict, schema);
     if accepted != strict {
-        bound::note(dropped, field);
+        size_limits::note(dropped, field);
     }
     accepted
 }

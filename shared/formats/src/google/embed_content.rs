@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::generate_content::Gemini;
 use crate::{
     EncodeOptions, EncodedRequest, Format, GatewayRequest, Inbound, InboundEmbeddings, RawObject,
-    bound, json,
+    json, size_limits,
 };
 
 /// `embedContent`: the vector of one text.
@@ -120,10 +120,10 @@ fn add(
 
     let unmapped = &mut embedding.unmapped_fields;
     if one.task_type.is_some() && purpose.is_none() {
-        bound::note(unmapped, "taskType".to_owned());
+        size_limits::note(unmapped, "taskType".to_owned());
     }
     for (name, _) in object.present().filter(|it| !KNOWN.contains(&it.0)) {
-        bound::note(unmapped, name.to_owned());
+        size_limits::note(unmapped, name.to_owned());
     }
     let texts = one.content.parts.into_iter().map(|it| it.text);
     let texts: Option<Vec<String>> = texts.collect();

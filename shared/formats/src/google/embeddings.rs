@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundEmbeddings, bound::tokens,
-    error_body, json,
+    DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundEmbeddings, error_body, json,
+    size_limits::tokens,
 };
 
 /// The most texts that one call may have.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat,
-    OutboundConversation, OutboundText, StreamDecoder, bound::Bounded, split_surrogates,
+    OutboundConversation, OutboundText, StreamDecoder, size_limits::Bounded, split_surrogates,
     tool_names,
 };
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     EncodeOptions, EncodedRequest,
-    alternating::{Alternating, Side, alternating, no_message},
+    alternating_roles::{Alternating, Side, alternating, no_message},
     fingerprint::fingerprint,
     json, stop_sequences,
 };

@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{MAKER, signature, wire};
-use crate::{DecodeMode, error_body, json, lenient};
+use crate::{DecodeMode, error_body, json, lenient_values};
 
 #[derive(Deserialize)]
 struct WireMessage<'a> {
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient_values::text")]
     id: Option<String>,
     #[serde(default)]
     model: Option<String>,
@@ -49,7 +49,7 @@ pub(super) struct Block<'a> {
     pub(super) thinking: Option<String>,
     pub(super) signature: Option<String>,
     pub(super) data: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient_values::text")]
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
     #[serde(borrow)]

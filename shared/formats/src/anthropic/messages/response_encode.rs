@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use self::blocks::{Block, block};
 use super::wire::{UsageJson, stop_reason};
-use crate::own_id::own_id;
+use crate::response_id::own_id;
 
 /// A message. Streams begin with one that is empty and does not end.
 #[derive(Debug, Serialize)]

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::wire::Counts;
 use crate::{
-    StreamDecoder, StreamEnd, error_body, finish_reason, lenient,
+    StreamDecoder, StreamEnd, error_body, finish_reason, lenient_values,
     split_surrogates::Joiner,
     sse::{self, Framer},
 };
@@ -153,7 +153,7 @@ pub(super) struct EventHead<'a> {
 /// The message that a stream begins with.
 #[derive(Debug, Deserialize)]
 pub(super) struct WireMessage<'a> {
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(default, deserialize_with = "lenient_values::text")]
     pub(super) id: Option<String>,
     #[serde(default)]
     pub(super) model: Option<String>,

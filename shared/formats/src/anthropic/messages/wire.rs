@@ -8,7 +8,7 @@ use canonical::{FinishReason, Result, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{bound::tokens, finish_reason};
+use crate::{finish_reason, size_limits::tokens};
 
 /// A report of usage. In a stream it is spread over several events.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]

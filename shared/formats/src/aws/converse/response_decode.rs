@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{MAKER, REDACTED};
-use crate::{bound::tokens, error_body, finish_reason, json};
+use crate::{error_body, finish_reason, json, size_limits::tokens};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

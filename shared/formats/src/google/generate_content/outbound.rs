@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat,
-    OutboundConversation, OutboundText, StreamDecoder, bound, error_body, json, split_surrogates,
-    tool_names,
+    OutboundConversation, OutboundText, StreamDecoder, error_body, json, size_limits,
+    split_surrogates, tool_names,
 };
 
 impl Outbound for Gemini {
@@ -58,7 +58,7 @@ impl OutboundConversation for Gemini {
 
 impl OutboundText for Gemini {
     fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder> {
-        bound::reader(Decoder::new(options.mode), options.mode)
+        size_limits::reader(Decoder::new(options.mode), options.mode)
     }
 }
 

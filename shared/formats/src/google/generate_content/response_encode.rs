@@ -7,7 +7,7 @@ use super::{
     cited_text::CitedText,
     wire::parts::{self, FunctionCall, Part},
 };
-use crate::{arguments, own_id::own_id};
+use crate::{arguments, response_id::own_id};
 
 /// A whole response, or one chunk of a stream.
 #[derive(Debug, Default, Serialize)]

@@ -10,7 +10,7 @@ use canonical::{Error, ErrorKind, FinishReason, Result, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{bound::tokens, lenient};
+use crate::{lenient_values, size_limits::tokens};
 
 /// A whole response, or one chunk of a stream: they are the same.
 #[derive(Debug, Default, Deserialize)]
@@ -86,7 +86,7 @@ pub(super) struct FileData {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct FunctionCall<'a> {
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient_values::text")]
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
     #[serde(borrow)]

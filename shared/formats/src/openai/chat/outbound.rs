@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat,
-    OutboundConversation, OutboundText, StreamDecoder, bound::Bounded,
+    OutboundConversation, OutboundText, StreamDecoder, size_limits::Bounded,
 };
 
 impl Outbound for OpenAiChat {

@@ -16,9 +16,9 @@ use serde_json::value::RawValue;
 use super::effort::effort;
 use crate::{
     RawObject,
-    bound::note,
     json::{self, Object, parsed},
     openai::tool_name::{self, Grammar, ToolName},
+    size_limits::note,
 };
 
 /// Decodes a request.

@@ -14,7 +14,7 @@ use serde_json::{json, value::RawValue};
 use self::messages::MessageJson;
 use super::{effort, reasoning::ReasoningReplay, system_messages};
 use crate::{
-    EncodeOptions, EncodedRequest, StreamUsage, alternating::no_message, json,
+    EncodeOptions, EncodedRequest, StreamUsage, alternating_roles::no_message, json,
     object_schema::with_properties, strict_schema::strict_or_named,
 };
 

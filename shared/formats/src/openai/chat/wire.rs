@@ -13,7 +13,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{finish_reason, response_decode};
-use crate::{bound::tokens, error_body, finish_reason::Finishes, redact, surrogates};
+use crate::{error_body, finish_reason::Finishes, redact, size_limits::tokens, surrogates};
 
 /// A whole response or one chunk of a stream, as far as both decide how the response goes on.
 #[derive(Debug, Default, Deserialize)]

@@ -9,7 +9,7 @@ use canonical::{Field, GatewayResponse, Result};
 use super::{FORMAT, request_decode};
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
-    OutboundText, StreamDecoder, bound, json, openai::chat::OpenAiChat,
+    OutboundText, StreamDecoder, json, openai::chat::OpenAiChat, size_limits,
 };
 
 /// Members that the endpoint takes under the client's names.
@@ -57,7 +57,7 @@ impl Outbound for MistralFim {
         // Members that the endpoint does not know are refused with a 422, null ones not.
         let others = request_decode::others(raw, TAKEN)?;
         for name in others.iter().filter(|it| !SILENT.contains(&it.as_ref())) {
-            bound::note(&mut dropped, Field::Named(name.as_ref().to_owned()));
+            size_limits::note(&mut dropped, Field::Named(name.as_ref().to_owned()));
         }
         edits.remove_all(&others.into_iter().collect());
         for field in target.drop_fields {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use canonical::{GatewayResponse, ResponseBody, Result};
 
 use super::{FORMAT, OpenAiCompletions, response_decode, stream_decode::CompletionDecoder};
-use crate::{DecodeMode, DecodeOptions, Outbound, OutboundText, StreamDecoder, bound};
+use crate::{DecodeMode, DecodeOptions, Outbound, OutboundText, StreamDecoder, size_limits};
 
 impl Outbound for OpenAiCompletions {
     fn name(&self) -> &'static str {
@@ -24,6 +24,6 @@ impl Outbound for OpenAiCompletions {
 
 impl OutboundText for OpenAiCompletions {
     fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder> {
-        bound::reader(CompletionDecoder::new(options), options.mode)
+        size_limits::reader(CompletionDecoder::new(options), options.mode)
     }
 }

@@ -7,7 +7,7 @@ use canonical::{
 };
 use serde_json::value::RawValue;
 
-use crate::{RawObject, bound, json};
+use crate::{RawObject, json, size_limits};
 
 /// The forms of `prompt`.
 const WANTED: &str = "a text, a list of texts, a list of tokens or a list of token lists";
@@ -137,12 +137,12 @@ fn stop(raw: &RawObject) -> Result<Vec<String>> {
 fn note_unmapped(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let unmapped = &mut conversation.unmapped_fields;
     for (name, _) in json::object(raw)?.present().filter(|it| !KNOWN.contains(&it.0)) {
-        bound::note(unmapped, name.to_owned());
+        size_limits::note(unmapped, name.to_owned());
     }
     // To choose the best of as many as are returned is no choice. Both numbers are 1 by default.
     let best_of: Option<u64> = json::read(raw, "best_of", "a whole number")?;
     if conversation.sampling.n.unwrap_or(1) < best_of.unwrap_or(1) {
-        bound::note(unmapped, "best_of".to_owned());
+        size_limits::note(unmapped, "best_of".to_owned());
     }
     Ok(())
 }

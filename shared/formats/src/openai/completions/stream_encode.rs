@@ -12,7 +12,7 @@ use super::{
 use crate::{
     GatewayRequest, StreamEncoder, json,
     openai::chat::{self, DONE},
-    own_id::own_id,
+    response_id::own_id,
 };
 
 /// Encodes the response to one request.

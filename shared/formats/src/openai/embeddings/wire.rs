@@ -8,7 +8,7 @@ use canonical::{
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::{bound::tokens, json};
+use crate::{json, size_limits::tokens};
 
 /// A whole response.
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat, OutboundConversation,
-    OutboundText, StreamDecoder, bound,
+    OutboundText, StreamDecoder, size_limits,
 };
 
 impl Outbound for OpenAiResponses {
@@ -33,7 +33,7 @@ impl OutboundConversation for OpenAiResponses {
 
 impl OutboundText for OpenAiResponses {
     fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder> {
-        bound::reader(EventDecoder::new(options.mode), options.mode)
+        size_limits::reader(EventDecoder::new(options.mode), options.mode)
     }
 }
 

@@ -11,11 +11,12 @@ use serde_json::value::RawValue;
 
 use super::{compaction, content, request_encode, request_passthrough, response_decode, wire};
 use crate::{
-    RawObject, bound, json,
+    RawObject, json,
     openai::{
         chat::effort::effort,
         tool_name::{self, Grammar, ToolName},
     },
+    size_limits,
 };
 
 /// Members that are read one by one, or that mean nothing to others by their nature.
@@ -477,7 +478,7 @@ fn others(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
 }
 
 fn other(conversation: &mut Conversation, name: String) {
-    bound::note(&mut conversation.unmapped_fields, name);
+    size_limits::note(&mut conversation.unmapped_fields, name);
 }
 
 #[cfg(test)]

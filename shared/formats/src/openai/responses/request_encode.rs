@@ -18,8 +18,9 @@ use super::{
     output::{self, Annotation},
 };
 use crate::{
-    EncodeOptions, EncodedRequest, alternating::no_message, bound, json,
-    object_schema::with_properties, openai::chat::effort, strict_schema::strict_or_named,
+    EncodeOptions, EncodedRequest, alternating_roles::no_message, json,
+    object_schema::with_properties, openai::chat::effort, size_limits,
+    strict_schema::strict_or_named,
 };
 
 /// The least limit on output tokens that is accepted.
@@ -106,7 +107,7 @@ struct InputEncoder<'a> {
 
 impl<'a> InputEncoder<'a> {
     fn drop(&mut self, field: Field) {
-        bound::note(&mut self.dropped, field);
+        size_limits::note(&mut self.dropped, field);
     }
 
     /// Here the provider caches by itself; only its newest models take marks.

@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{compaction, content, request_encode, wire};
-use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, bound, json, object_schema};
+use crate::{
+    EncodeOptions, EncodedRequest, GatewayRequest, RawObject, json, object_schema, size_limits,
+};
 
 #[derive(Serialize)]
 struct ReasoningJson<'a> {
@@ -126,7 +128,7 @@ pub(super) fn cleaned(
             Fate::Leave => {
                 changed = true;
                 if item.kind.as_deref().is_some_and(compaction::is_compaction) {
-                    bound::note(dropped, Field::Named("input[].type=compaction".to_owned()));
+                    size_limits::note(dropped, Field::Named("input[].type=compaction".to_owned()));
                     continue;
                 }
                 let lost = match &item.encrypted_content {

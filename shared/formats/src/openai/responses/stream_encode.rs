@@ -27,7 +27,7 @@ use super::{
     response_encode::{self, ResponseContext},
     wire,
 };
-use crate::{GatewayRequest, StreamEncoder, openai::chat, own_id::own_id, sse};
+use crate::{GatewayRequest, StreamEncoder, openai::chat, response_id::own_id, sse};
 
 /// Encodes one streamed response.
 #[derive(Debug)]

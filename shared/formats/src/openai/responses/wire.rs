@@ -10,7 +10,7 @@ use canonical::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::bound::tokens;
+use crate::size_limits::tokens;
 
 /// A whole response, also within the events that carry one.
 #[derive(Debug, Default, Deserialize)]

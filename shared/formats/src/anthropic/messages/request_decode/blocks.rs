@@ -11,7 +11,7 @@ use crate::{
     anthropic::messages::{response_decode::citation, signature},
     base64,
     json::{Object, parsed},
-    lenient,
+    lenient_values,
 };
 
 /// A block, whatever it is.
@@ -24,9 +24,9 @@ struct Block<'a> {
     thinking: Option<String>,
     signature: Option<String>,
     data: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient_values::text")]
     id: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient_values::text")]
     tool_use_id: Option<String>,
     name: Option<String>,
     title: Option<String>,

@@ -6,7 +6,7 @@ use canonical::{
 };
 
 use crate::{
-    alternating::Side,
+    alternating_roles::Side,
     anthropic::messages::{
         MAKER,
         signature::{redacted, sanitize_id},

@@ -20,7 +20,7 @@ use crate::aws::converse::{
     wire::{self, Block, CachePoint, WireMessage},
 };
 use crate::{
-    alternating::{Side, alternating},
+    alternating_roles::{Side, alternating},
     arguments,
     fingerprint::fingerprint,
 };

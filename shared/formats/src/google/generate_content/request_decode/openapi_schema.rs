@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use crate::google::generate_content::wire::members::{camel, either};
 use crate::{
-    bound,
     json::{self, Object},
+    size_limits,
 };
 
 /// The place of each property, as the client wants them.
@@ -42,7 +42,7 @@ fn write(value: &RawValue, path: &str, out: &mut String) -> Result<()> {
     let mut members = Members { out, first: true };
     members.out.push('{');
     for (name, value) in schema.present() {
-        let path = bound::within(path, name);
+        let path = size_limits::within(path, name);
         match camel(name).as_ref() {
             "nullable" | "propertyOrdering" => {}
             "type" => {
@@ -144,7 +144,7 @@ fn map(value: &RawValue, path: &str, order: &Order<'_>, out: &mut String) -> Res
         }
         out.push_str(&json::quoted(name));
         out.push(':');
-        write(schema, &bound::within(path, name), out)?;
+        write(schema, &size_limits::within(path, name), out)?;
     }
     out.push('}');
     Ok(())

@@ -17,8 +17,8 @@ use crate::google::generate_content::{
     },
 };
 use crate::{
-    alternating::{self, Side},
-    arguments, bound,
+    alternating_roles::{self, Side},
+    arguments, size_limits,
 };
 
 /// Encodes the system prompt and the messages; what Gemini does not have is added to `dropped`.
@@ -34,7 +34,7 @@ pub(crate) fn encode<'a>(
     };
     let tools = parts.filter_map(call).collect();
     let (system, contents) = ContentsEncoder { conversation, tools, family, dropped }.contents()?;
-    if contents.is_empty() { Err(alternating::no_message()) } else { Ok((system, contents)) }
+    if contents.is_empty() { Err(alternating_roles::no_message()) } else { Ok((system, contents)) }
 }
 
 /// Encodes the messages of one conversation.
@@ -53,7 +53,7 @@ impl<'a> ContentsEncoder<'a, '_> {
             self.drop(Field::MessageName);
         }
 
-        let whole = alternating::alternating(conversation);
+        let whole = alternating_roles::alternating(conversation);
         let mut system = vec![];
         for part in &whole.system {
             self.part(part, &mut system)?;
@@ -85,7 +85,7 @@ impl<'a> ContentsEncoder<'a, '_> {
     }
 
     fn drop(&mut self, field: Field) {
-        bound::note(self.dropped, field);
+        size_limits::note(self.dropped, field);
     }
 
     fn part(&mut self, part: &'a Part, out: &mut Vec<WirePart<'a>>) -> Result<()> {

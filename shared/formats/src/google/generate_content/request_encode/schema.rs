@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use super::json_pointers::Pointers;
 use crate::{
-    bound,
     json::{MAX_DEPTH, Object},
+    size_limits,
 };
 
 /// How long a schema may grow by writing references out.
@@ -72,7 +72,7 @@ pub(crate) fn encode(schema: &Json, dropped: &mut Vec<Field>) -> String {
         fit.write(root, &mut out);
         if !fit.failed {
             for field in fit.removed.into_iter().map(Field::SchemaKeyword) {
-                bound::note(dropped, field);
+                size_limits::note(dropped, field);
             }
             return out;
         }

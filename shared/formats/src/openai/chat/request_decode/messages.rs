@@ -14,10 +14,10 @@ use super::{
     unsupported,
 };
 use crate::{
-    bound::note,
     data_uri,
     json::{Object, parsed},
     openai::tool_name::{self, ToolName},
+    size_limits::note,
 };
 
 /// Decodes every message. Members that no other format has are named in `other`.

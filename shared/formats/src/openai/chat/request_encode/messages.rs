@@ -13,7 +13,7 @@ use super::super::{
     reasoning::{NO_REASONING, ReasoningReplay},
     request_decode::unsupported,
 };
-use crate::{Prefill, bound::note};
+use crate::{Prefill, size_limits::note};
 
 /// One message of a request.
 #[derive(Serialize)]

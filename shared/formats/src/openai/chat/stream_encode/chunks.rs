@@ -15,7 +15,7 @@ use super::super::{
     stream_passthrough::DONE,
     wire,
 };
-use crate::{GatewayRequest, json, openai::tool_name, own_id::own_id};
+use crate::{GatewayRequest, json, openai::tool_name, response_id::own_id};
 
 /// Encodes deltas as chunks.
 #[derive(Debug)]
