@@ -6,8 +6,8 @@ use config::document::{Entries, Written};
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, seconds, step, text},
-    kinds::{is_usual_host, key_variable, kind_at},
     mapping::{Mapping, line, text as text_in},
+    provider_kinds::{is_usual_host, key_variable, kind_at},
 };
 
 /// From how many tokens on a prompt is long when the file does not say.

@@ -115,7 +115,7 @@ impl Draft {
 
     /// The variable that usually holds the key of a type, for a provider whose file has none.
     pub(crate) fn usual_key(&mut self, kind: &str, at: Option<usize>) -> Option<Written> {
-        let variable = crate::kinds::key_variable(kind)?;
+        let variable = crate::provider_kinds::key_variable(kind)?;
         self.note(at, format!("there is no key in the file: set the variable {variable}"));
         Some(bare(format!("${{{variable}}}")))
     }

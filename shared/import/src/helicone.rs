@@ -7,8 +7,8 @@ use config::document::{Node, Written};
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, text},
-    kinds::{key_variable, kind_of},
     mapping::{Mapping, items, line, text as text_in},
+    provider_kinds::{key_variable, kind_of},
 };
 
 const REASONS: [(&str, &str); 6] = [

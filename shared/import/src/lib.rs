@@ -4,19 +4,19 @@
 //! Texts go in and texts come out; files and terminals are left to the program.
 
 mod claude_code_router;
+mod datanoisetv_aigateway;
+mod datanoisetv_clients;
 mod draft;
+mod felipepmaragno_ai_gateway;
 mod helicone;
-mod kinds;
+mod leshchenko1979_ai_gateway;
 mod litellm;
 mod litellm_keys;
+mod liuzl_ai;
 mod mapping;
 mod openrouter;
 mod portkey;
-mod seed_a;
-mod seed_b;
-mod seed_c;
-mod seed_c_clients;
-mod seed_d;
+mod provider_kinds;
 
 use std::{borrow::Cow, fmt};
 
@@ -90,7 +90,7 @@ pub fn import(files: &[SourceFile<'_>]) -> Result<Imported, ImportError> {
         let failed = |message: String| ImportError { file: file.name.to_owned(), message };
         // Before it is parsed: lines of `NAME=value` are a scalar to YAML, and no error.
         if is_environment(file.text) {
-            seed_b::import(file.text, &mut draft);
+            felipepmaragno_ai_gateway::import(file.text, &mut draft);
             continue;
         }
         let text = without_comments(file.text);
@@ -115,7 +115,7 @@ fn import_document(root: &Node<'_>, name: &str, draft: &mut Draft) -> Result<(),
     } else if has("keys") && !has("providers") {
         return litellm_keys::import(mapping, draft);
     } else if mapping.is_list("clients") && !has("providers") {
-        seed_c_clients::import(mapping, draft);
+        datanoisetv_clients::import(mapping, draft);
     } else if has("Providers") || has("Router") {
         claude_code_router::import(mapping, draft);
     } else if has("routers") || has("helicone") && has("providers") {
@@ -123,11 +123,11 @@ fn import_document(root: &Node<'_>, name: &str, draft: &mut Draft) -> Result<(),
     } else if has("targets") || has("strategy") {
         portkey::import(mapping, stem(name), draft);
     } else if has("version") && has("models") {
-        seed_d::import(mapping, draft);
+        liuzl_ai::import(mapping, draft);
     } else if mapping.is_list("providers") {
-        seed_a::import(mapping, draft);
+        leshchenko1979_ai_gateway::import(mapping, draft);
     } else if has("providers") || has("server_tools") || has("gemini") {
-        seed_c::import(mapping, draft);
+        datanoisetv_aigateway::import(mapping, draft);
     } else if mapping.is_list("models") || has("provider") || has("model") {
         openrouter::import(mapping, stem(name), draft);
     } else {

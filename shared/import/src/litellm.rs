@@ -7,8 +7,8 @@ use config::document::{Entries, Node, Written};
 
 use crate::{
     draft::{Draft, DraftProvider, DraftRoute, bare, entry, seconds, step, text, text_or_variable},
-    kinds::{key_variable, kind_of, maker_of},
     mapping::{Mapping, line, text as text_in},
+    provider_kinds::{key_variable, kind_of, maker_of},
 };
 
 const GENERAL: [(&str, &str); 8] = [

@@ -6,8 +6,8 @@ use config::document::{Entries, Written};
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, seconds, step, text},
-    kinds::{key_variable, kind_of},
     mapping::{Mapping, line, text as text_in},
+    provider_kinds::{key_variable, kind_of},
 };
 
 const REASONS: [(&str, &str); 6] = [

@@ -7,9 +7,9 @@ use config::document::{Entries, Node, Written};
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, text},
-    kinds::kind_of,
     litellm_keys::tenant_name,
     mapping::Mapping,
+    provider_kinds::kind_of,
 };
 
 /// Columns with a limit, and the field of a tenant.

@@ -2,8 +2,8 @@
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, text},
-    kinds::key_variable,
     mapping::{Mapping, line},
+    provider_kinds::key_variable,
 };
 
 const KINDS: [&str; 3] = ["openai", "gemini", "anthropic"];

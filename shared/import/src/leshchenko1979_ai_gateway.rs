@@ -5,8 +5,8 @@ use config::document::{Entries, Node};
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, step, text},
-    kinds::kind_at,
     mapping::{Mapping, line},
+    provider_kinds::kind_at,
 };
 
 /// Keys at the top, and ours.

@@ -4,8 +4,8 @@ use config::document::{Node, Written};
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, text},
-    kinds::{key_variable, kind_of},
     mapping::{Mapping, line},
+    provider_kinds::{key_variable, kind_of},
 };
 
 const REASONS: [(&str, &str); 4] = [

@@ -4,7 +4,7 @@ use config::document::Written;
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, text},
-    kinds::kind_at,
+    provider_kinds::kind_at,
 };
 
 const REASONS: [(&str, &str); 9] = [
