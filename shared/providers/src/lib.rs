@@ -6,15 +6,14 @@
 mod client;
 mod connections;
 mod endpoint;
-mod export;
 mod fetch;
 mod memory;
-mod messages;
 mod model_list;
+mod notifications;
 mod reassembly;
 mod redaction;
 mod relay;
-mod remote;
+mod remote_gateway;
 mod replay;
 mod request;
 mod response;
@@ -22,6 +21,7 @@ mod response_headers;
 mod response_text;
 mod signing;
 mod stream;
+mod telemetry_export;
 mod tls;
 mod upstream;
 
@@ -63,16 +63,16 @@ pub use formats::{StreamEnd, StreamUsage};
 
 pub use client::{Client, ProxyVariables};
 pub use endpoint::ResolveSecret;
-pub use export::ExportRequest;
 pub use fetch::FetchedMedia;
 pub use memory::{MemoryBudget, MemoryBuffer, Reservation};
-pub use messages::Message;
 pub use model_list::{ListedModel, ModelListing};
+pub use notifications::Message;
 pub use redaction::redact_stream_error;
 pub use relay::{RelayBody, RelayPayload, RelayRequest, RelayResponse, StreamedBody};
 pub use replay::KeptResponse;
 pub use response_text::ResponseText;
 pub use stream::{EventStream, OutputEstimate};
+pub use telemetry_export::ExportRequest;
 pub use tls::check_ca_file;
 pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
 
