@@ -16,7 +16,7 @@ use crate::{
     authentication::Remembered,
     configuration_source::ConfigSource,
     login_throttle::LoginThrottle,
-    operator_book::{Book, OperatorBooks},
+    operator_row::{Book, OperatorBooks},
     problem::{AdminResult, Problem, ProblemKind},
     session::SessionKey,
 };

@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     admin::Admin,
+    list_page::PageRequest,
     operator::Operator,
-    page::PageRequest,
     problem::{AdminResult, Problem, ProblemKind},
 };
 

@@ -8,7 +8,7 @@ use tenants::{
 
 use crate::{
     admin::Admin,
-    page::{PageRequest, decode_cursor, encode_cursor},
+    list_page::{PageRequest, decode_cursor, encode_cursor},
     problem::{AdminResult, Problem},
 };
 

@@ -22,7 +22,7 @@ use crate::{
     audit,
     login_throttle::Attempt,
     operator::{Operator, Role},
-    operator_book::Book,
+    operator_row::Book,
     operators::FIRST_OPERATOR,
     password,
     problem::{AdminResult, Problem, ProblemKind},

@@ -15,7 +15,7 @@ use crate::{
     admin::Admin,
     configuration_change::ConfigEditor,
     configuration_source::ReadConfig,
-    page::{PageRequest, decode_cursor, encode_cursor},
+    list_page::{PageRequest, decode_cursor, encode_cursor},
     price_text::{NewPrice, with_prices},
     problem::{AdminResult, Problem, ProblemKind},
 };

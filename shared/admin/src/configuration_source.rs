@@ -7,8 +7,8 @@ use storage::{Parameters, Stores};
 
 use crate::{
     apply::{ApplyOptions, Destination, apply},
-    hidden_text::{HiddenText, hide},
     problem::{AdminResult, Problem, ProblemField, ProblemKind},
+    redacted_text::{HiddenText, hide},
 };
 
 /// What operators of a stack without a configuration begin with.

@@ -14,17 +14,17 @@ mod configuration_change;
 mod configuration_source;
 mod cross_origin;
 mod declared_keys;
-mod hidden_comments;
-mod hidden_text;
+mod list_page;
 mod login_throttle;
 mod operator;
-mod operator_book;
+mod operator_row;
 mod operators;
-mod page;
 mod password;
 mod price_text;
 mod problem;
 mod recorded_usage;
+mod redacted_comments;
+mod redacted_text;
 mod session;
 mod tenant_operations;
 mod usage;
@@ -41,12 +41,12 @@ pub use configuration_source::{
     ConfigFile, ConfigRows, ConfigSource, Reach, Variables, write_private,
 };
 pub use cross_origin::{PageHeaders, is_same_origin};
+pub use list_page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, PageRequest};
 pub use operator::{Operator, Role};
 pub use operators::{
     FIRST_OPERATOR, NewToken, OperatorChange, OperatorView, TokenView, make_first_operator,
     reset_password,
 };
-pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, PageRequest};
 pub use password::is_password;
 pub use price_text::NewPrice;
 pub use problem::{AdminResult, Problem, ProblemField, ProblemKind};

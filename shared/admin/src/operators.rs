@@ -11,7 +11,7 @@ use crate::{
     admin::Admin,
     authentication::configured_names,
     operator::Role,
-    operator_book::{Book, OperatorBooks, StoredOperator, StoredToken},
+    operator_row::{Book, OperatorBooks, StoredOperator, StoredToken},
     password,
     problem::{AdminResult, Problem, ProblemKind},
 };

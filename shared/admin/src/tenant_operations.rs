@@ -13,7 +13,7 @@ use tenants::{
 
 use crate::{
     admin::Admin,
-    page::{MAX_PAGE_ITEMS, PageRequest},
+    list_page::{MAX_PAGE_ITEMS, PageRequest},
     problem::{AdminResult, Problem, ProblemField, ProblemKind},
 };
 

@@ -11,8 +11,8 @@ use storage::{Change, Consistency, Row, StoreError, Stores};
 
 use crate::{
     admin::Admin,
+    list_page::PageRequest,
     operators::random_text,
-    page::PageRequest,
     problem::{AdminResult, Problem},
     tenant_operations::TenantView,
 };

@@ -6,7 +6,7 @@
 use config::{Config, literal_secrets, to_yaml};
 use storage::Secret;
 
-use crate::hidden_comments::hide_comments;
+use crate::redacted_comments::hide_comments;
 
 /// A text without secrets.
 #[derive(Clone, Debug)]
