@@ -5,7 +5,7 @@
 //! happens after the first event of a stream still counts.
 
 mod attempt;
-mod blame;
+mod cooldown_rules;
 mod exhausted;
 mod remedies;
 

@@ -3,10 +3,10 @@
 //! What a row means is for the callers. A backend is one module, and passes `tests/contract.rs`.
 
 mod aws;
-mod counted;
 mod credentials;
 pub mod dynamodb;
 mod error;
+mod failure_count;
 mod http_client;
 mod limits;
 pub mod memory;
@@ -19,9 +19,9 @@ mod table;
 mod tally;
 
 pub use aws::{Aws, Timeouts};
-pub use counted::StoreErrors;
 pub use credentials::{Credentials, CredentialsProvider};
 pub use error::StoreError;
+pub use failure_count::StoreErrors;
 pub use http_client::http_client;
 pub use parameters::Parameters;
 pub use query::{Consistency, Order, Page, Query};
