@@ -9,11 +9,10 @@ use canonical::{Error, ErrorKind, Result};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::{
-    access,
     body::{Body, empty, full},
     endpoint::HandlerFuture,
     front::Exchange,
-    request, request_body,
+    operator_credentials, request, request_body,
     request_body::BodyLimits,
     response,
 };
@@ -32,12 +31,12 @@ pub(crate) async fn sign_in(exchange: &mut Exchange, needed: Role) -> Result<Ope
     let (request, arrival) = (&exchange.request, &exchange.arrival);
     let headers = request.headers();
     // Before the credentials: a page of another site brings the operator's cookie with it.
-    if !access::is_from_own_page(request.method(), headers, &origins) {
+    if !operator_credentials::is_from_own_page(request.method(), headers, &origins) {
         let message = "A page of another origin must not change anything here.";
         return Err(Error::new(ErrorKind::Forbidden, message));
     }
     let address = arrival.connection.as_ref().map(|connection| connection.address());
-    let credentials = access::credentials(headers);
+    let credentials = operator_credentials::credentials(headers);
     let operator = admin.authenticate(&credentials, address, arrival.clock).await;
     let operator = operator.map_err(|problem| refusal(&problem))?;
     if operator.role < needed {

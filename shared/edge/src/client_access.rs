@@ -8,7 +8,7 @@ use config::{Auth, Cors};
 use gateway::Admitted;
 use http::{HeaderMap, header};
 
-use crate::{access::FETCH_SITE, cors, front::App, request::Arrival};
+use crate::{cors, front::App, operator_credentials::FETCH_SITE, request::Arrival};
 
 /// Admits a client whose key is right. An address that guesses keys has to wait.
 pub(crate) async fn admit(

@@ -20,7 +20,7 @@ use http::Method;
 use crate::{
     api::Api,
     endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, Handler, TimeoutClass},
-    generate_content, health, metrics, models, openapi, pages, requests, stored_objects, usage,
+    generate_content, health, metrics, models, openapi, pages, request_log, stored_objects, usage,
 };
 
 const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
@@ -113,11 +113,11 @@ pub static ENDPOINTS: &[Endpoint] = &[
         .at(&["/metrics"])
         .access(Access::Metrics)
         .errors(ErrorFormat::Of(Api::Admin)),
-    Endpoint::get("operator", requests::list)
+    Endpoint::get("operator", request_log::list)
         .at(&["/admin/requests"])
         .access(Access::Operator(Role::Viewer))
         .errors(ErrorFormat::Of(Api::Admin)),
-    Endpoint::get("operator", requests::get)
+    Endpoint::get("operator", request_log::get)
         .at(&["/admin/requests/{*id}"])
         .access(Access::Operator(Role::Viewer))
         .errors(ErrorFormat::Of(Api::Admin)),

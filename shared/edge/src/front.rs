@@ -25,16 +25,15 @@ use crate::{
     body::{Body, empty},
     client_access, cors,
     endpoint::{Access, Endpoint, Handler, HandlerFuture},
-    limits,
     log_limiter::LogLimiter,
-    metrics, model_call, pages,
-    records::Records,
+    metrics, model_call, pages, rate_limit_headers,
+    record_sinks::Records,
     request::{self, Arrival, Origin},
     request_body::{BodyLimits, has_unread_body},
     response,
     router::{Found, Router, path_below},
     settings::KeepAliveSettings,
-    stopping::{Phase, Stopping, stopping_error},
+    shutdown::{Phase, Stopping, stopping_error},
     text::shorten,
     wrong_keys::WrongKeys,
 };
@@ -241,7 +240,7 @@ impl Front {
 
         let now = exchange.arrival.clock.now() / 1000;
         // Also on errors: a client that was limited needs the figures most.
-        limits::add_headers(&exchange.limits, api, now, response.headers_mut());
+        rate_limit_headers::add_headers(&exchange.limits, api, now, response.headers_mut());
         if let Some(origin) = origin {
             cors::add_headers(response.headers_mut(), origin);
         }

@@ -30,12 +30,12 @@ use crate::{
     front::{App, Front},
     log_limiter::LogLimiter,
     platform::Nodelay,
-    records::Records,
+    record_sinks::Records,
     request::Origin,
     request_body::{BodyLimits, LAMBDA_BODY_SILENCE},
     response,
     settings::{Environment, LambdaSettings, now_ms},
-    stopping::Stopping,
+    shutdown::Stopping,
 };
 
 /// How long before the platform ends a call its response has to be over, in milliseconds.

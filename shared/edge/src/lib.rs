@@ -2,11 +2,11 @@
 //!
 //! Only this crate knows hyper's server and Lambda, reads the environment, and reads the wall clock.
 
-mod access;
 mod admin;
 mod allocator;
 mod api;
 mod body;
+mod cache_headers;
 mod client_access;
 mod compression;
 mod cors;
@@ -16,29 +16,29 @@ mod front;
 mod generate_content;
 mod health;
 mod lambda;
-mod limits;
 mod log;
 mod log_limiter;
 mod metrics;
 mod model_call;
 mod models;
 mod openapi;
+mod operator_credentials;
 mod otlp;
 mod otlp_settings;
 mod pages;
 mod platform;
-mod records;
-mod repeats;
+mod rate_limit_headers;
+mod record_sinks;
 mod request;
 mod request_body;
-mod requests;
+mod request_log;
 mod response;
 mod response_stream;
 mod router;
 mod server;
-mod session;
+mod session_id;
 pub mod settings;
-mod stopping;
+mod shutdown;
 mod stored_objects;
 mod text;
 mod upload;

@@ -25,11 +25,10 @@ use self::{
     family::Family,
 };
 use crate::{
-    access,
     body::{Body, full},
     endpoint::HandlerFuture,
     front::{App, Exchange},
-    response,
+    operator_credentials, response,
 };
 
 /// The media type of Prometheus' text format.
@@ -50,7 +49,7 @@ impl Collector for Readings {
 pub(crate) async fn authorize(exchange: &mut Exchange) -> Result<()> {
     let snapshot = exchange.app.gateway.snapshot(exchange.arrival.clock).await?;
     let own = snapshot.config.metrics.credentials.as_ref();
-    let sent = access::credentials(exchange.request.headers());
+    let sent = operator_credentials::credentials(exchange.request.headers());
     // Prometheus has a name and a password of its own, so that no operator's stands in its
     // configuration.
     if let (Some(own), Credentials::Password { name, password }) = (own, sent)

@@ -13,12 +13,12 @@ use tenants::{Tenant, policy};
 
 use crate::{
     body::Body,
+    cache_headers,
     front::Exchange,
-    repeats,
     request::{self, Arrival},
     request_body,
     response_stream::{self, ClientWriter},
-    session,
+    session_id,
     text::MAX_NAME_CHARS,
 };
 
@@ -79,7 +79,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     let passed = passed_headers(inbound, headers)?;
     let hints = request::hints(headers, exchange.snapshot()?.routes.condition_headers())?;
     let (cache, idempotency_key) =
-        (repeats::cache_wish(headers)?, repeats::idempotency_key(headers)?);
+        (cache_headers::cache_wish(headers)?, cache_headers::idempotency_key(headers)?);
 
     // Reserved before the body: a call that could not stream its response shall not take more
     // memory first.
@@ -97,7 +97,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         record.request.stream = request.stream;
         // A header goes before what the body says: proxies set it where programs cannot.
         let session = record.client.session.take();
-        record.client.session = session.or_else(|| session::named_in(&request.raw));
+        record.client.session = session.or_else(|| session_id::named_in(&request.raw));
     }
     authorize_model(&tenant, &exchange.snapshot()?.config, &mut request)?;
 

@@ -5,28 +5,28 @@
 
 mod calls;
 mod configuration;
-mod desk;
 mod download;
 mod form;
 mod health;
-mod merge;
 mod overview;
+mod page_context;
 mod playground;
 mod prices;
 mod requests;
-mod route_words;
+mod route_labels;
 mod session;
 mod setup;
 mod sums;
 mod table;
 mod tenant;
 mod tenants;
+mod three_way_merge;
 mod usage;
 mod welcome;
 
 use ::pages::{
     assets,
-    entry::{ErrorPage, Home},
+    public_pages::{ErrorPage, Home},
     shell::{Pill, Tone},
 };
 use admin::{Admin, Credentials, Operator, Problem, ProblemKind, Role, SESSION_COOKIE, Session};
@@ -35,17 +35,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use tokio::sync::OnceCell;
 
 use self::{
-    desk::{Desk, page_with, see_other},
     form::Form,
+    page_context::{Desk, page_with, see_other},
     table::PageResult,
 };
 use crate::{
-    access, admin as administration,
+    admin as administration,
     api::Api,
     body::{Body, full},
     endpoint::{Access, Endpoint, HandlerFuture},
     front::{App, Exchange},
-    request_body,
+    operator_credentials, request_body,
     request_body::BodyLimits,
     router::Found,
 };
@@ -73,7 +73,8 @@ fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
             return Err(crate::response::internal_error());
         };
         let origins = administration::public_origins(exchange);
-        let is_own = access::is_from_own_page(exchange.request.method(), &headers, &origins);
+        let is_own =
+            operator_credentials::is_from_own_page(exchange.request.method(), &headers, &origins);
         let mut desk = desk(exchange, &headers).await?;
         let outcome = match admitted(&mut desk, &headers, is_own, page.role).await {
             Ok(session) => answer(&mut desk, page, session).await,
@@ -161,7 +162,7 @@ async fn operator(
     desk: &Desk,
     headers: &HeaderMap,
 ) -> Result<(Operator, Option<Session>), Problem> {
-    let credentials = access::credentials(headers);
+    let credentials = operator_credentials::credentials(headers);
     // Sessions are renewed with the page; tokens and passwords are not, and make no session.
     if let Credentials::Session(cookie) = &credentials {
         let session = admin.check_session(cookie, desk.clock()).await?;

@@ -26,7 +26,7 @@ use crate::{
     body::{Body, GuardedBody, boxed},
     front::App,
     response,
-    stopping::{Phase, Stopping, stopping_error},
+    shutdown::{Phase, Stopping, stopping_error},
 };
 
 /// White space, which may stand before any JSON.

@@ -55,11 +55,11 @@ use crate::{
     log_limiter::LogLimiter,
     otlp::OtlpSettings,
     platform::{StopSignals, raise_descriptor_limit},
-    records::Records,
+    record_sinks::Records,
     request::{MAX_HEADERS, Origin},
     request_body::BodyLimits,
     settings::{KeepAliveSettings, now_ms},
-    stopping::{Phase, Stopper, Stopping},
+    shutdown::{Phase, Stopper, Stopping},
 };
 
 /// How often connections are looked at.

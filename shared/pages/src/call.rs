@@ -5,10 +5,10 @@ use std::time::Duration;
 use askama::Template;
 
 use crate::{
+    call_outcome,
     moment::{Html, Moment},
     number::{Count, Money, Took},
     shell::{Pill, Shell, Tone},
-    story,
     time_bar::{Lane, Spent, Stretch, TimeBar},
 };
 
@@ -215,7 +215,7 @@ impl Attempt {
                 format!("first token after {}{rate}", Took::ms(first))
             }
             (Result::Success, None) => format!("answered in {took}"),
-            (Result::Failed, _) => format!("{} → {}", story::failure(self), self.then),
+            (Result::Failed, _) => format!("{} → {}", call_outcome::failure(self), self.then),
             (Result::Canceled, _) => format!("given up after {took}"),
         }
     }
@@ -244,7 +244,7 @@ impl Attempt {
 
 impl Call {
     fn story(&self) -> Html {
-        story::of(self)
+        call_outcome::of(self)
     }
 
     fn title(&self) -> String {
@@ -256,7 +256,7 @@ impl Call {
 
     /// The names of the model: as requested, as sent, and as the provider gave it back.
     fn names(&self) -> Html {
-        story::names(self)
+        call_outcome::names(self)
     }
 
     fn ended(&self) -> Moment {
@@ -289,6 +289,6 @@ impl Call {
         };
         let note = format!("after {}", self.total());
         lanes.push(Lane { name: "ended".to_owned(), stretches: vec![stretch], note });
-        TimeBar { label: format!("Time line: {}", story::text(self)), total, lanes }.html()
+        TimeBar { label: format!("Time line: {}", call_outcome::text(self)), total, lanes }.html()
     }
 }

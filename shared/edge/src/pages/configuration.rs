@@ -16,10 +16,10 @@ use routing::CooldownState;
 use tenants::{Author, policy};
 
 use super::{
-    desk::{Desk, page, page_with, see_other},
-    merge,
-    route_words::{self, provider_notes},
+    page_context::{Desk, page, page_with, see_other},
+    route_labels::{self, provider_notes},
     table::{PageFuture, PageResult},
+    three_way_merge,
 };
 
 /// A provider as the page shows it; `tested` is what a test gave just now.
@@ -82,7 +82,7 @@ async fn overview(desk: &Desk, tested: Option<(&str, Tested)>) -> PageResult {
         shell,
         version: version(desk).await?,
         fixed: None,
-        routes: route_words::routes(&snapshot.config, &cooling),
+        routes: route_labels::routes(&snapshot.config, &cooling),
         providers: providers
             .map(|it| provider(it, &snapshot, health_of(&it.name), of(&it.name)))
             .collect(),
@@ -160,7 +160,7 @@ async fn conflict(desk: &Desk) -> PageResult {
     // A version that is gone leaves nothing to merge with; theirs as the base keeps every line of
     // ours.
     let base = base.map_or_else(|_unknown| theirs.text.clone(), |it| it.text);
-    let merged = merge::merge(&base, &desk.form.text("yaml"), &theirs.text);
+    let merged = three_way_merge::merge(&base, &desk.form.text("yaml"), &theirs.text);
     let page = PageRequest { limit: 1, ..PageRequest::default() };
     let saved = admin.config_versions(&page, clock).await?.items.into_iter().next();
     let (who, at) = saved.map_or(("somebody".to_owned(), 0), |it| (it.actor, it.at));
@@ -168,7 +168,7 @@ async fn conflict(desk: &Desk) -> PageResult {
         who,
         at: Moment(at * 1000),
         is_merged: merged.is_clean,
-        theirs: merge::difference(&base, &theirs.text),
+        theirs: three_way_merge::difference(&base, &theirs.text),
     };
     let text = Editor {
         yaml: merged.text,
@@ -208,7 +208,7 @@ fn plans(config: &Config) -> std::collections::BTreeMap<String, Vec<String>> {
     let targets = |route: pages::routes::Route| {
         (route.name, route.steps.into_iter().map(|step| step.target).collect())
     };
-    route_words::routes(config, &[]).into_iter().map(targets).collect()
+    route_labels::routes(config, &[]).into_iter().map(targets).collect()
 }
 
 fn in_words(targets: Option<&Vec<String>>, cooling: &[CooldownState]) -> Vec<String> {
@@ -276,7 +276,7 @@ pub(super) fn preview(desk: &mut Desk) -> PageFuture<'_> {
         "/admin/routes".clone_into(&mut shell.path);
         page(&Preview {
             shell,
-            diff: merge::lines_of(&change.diff),
+            diff: three_way_merge::lines_of(&change.diff),
             tenants: affected(desk, &explained).await?,
             explained,
             yaml,

@@ -4,7 +4,7 @@ use pages::{Money, usage::csv_line};
 
 use super::{
     calls,
-    desk::{Desk, csv},
+    page_context::{Desk, csv},
     requests,
     table::PageFuture,
     usage,

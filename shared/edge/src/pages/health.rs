@@ -18,7 +18,7 @@ use telemetry::{
 use tenants::{Action, AuditEntry};
 
 use super::{
-    desk::{Desk, page},
+    page_context::{Desk, page},
     table::PageFuture,
     tenant,
 };

@@ -19,9 +19,9 @@ use telemetry::{
 use tenants::{BudgetPeriod, BudgetUsage, Tenant};
 
 use super::{
-    calls,
-    desk::{Desk, page},
-    health, requests, sums,
+    calls, health,
+    page_context::{Desk, page},
+    requests, sums,
     table::PageFuture,
 };
 

@@ -28,7 +28,7 @@ use telemetry::{Principal, request_log::CallRow};
 use tokio::sync::mpsc;
 
 use super::{
-    desk::{Desk, page},
+    page_context::{Desk, page},
     table::PageFuture,
 };
 use crate::{

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use telemetry::Day;
 
 use super::{
-    desk::{Desk, page_with, see_other},
+    page_context::{Desk, page_with, see_other},
     sums,
     table::{PageFuture, PageResult},
 };

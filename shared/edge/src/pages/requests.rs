@@ -17,10 +17,10 @@ use telemetry::request_log::{AttemptRow, CallFilter, CallRow, Cursor, OutcomeFil
 
 use super::{
     calls,
-    desk::{Desk, page, see_other, tenant_choices},
+    page_context::{Desk, page, see_other, tenant_choices},
     table::PageFuture,
 };
-use crate::requests::tenant_id;
+use crate::request_log::tenant_id;
 
 /// How many rows a page of the list has.
 const PAGE_ROWS: usize = 50;

@@ -4,12 +4,12 @@ use admin::{
     CookieScope, Operation, Problem, ProblemKind, Session, expired_session_cookie, session_cookie,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use pages::{entry::SignIn, shell::Theme};
+use pages::{public_pages::SignIn, shell::Theme};
 use serde_json::Value;
 use storage::Secret;
 
 use super::{
-    desk::{Desk, own_path, page_with, see_other},
+    page_context::{Desk, own_path, page_with, see_other},
     table::{PageFuture, PageResult},
 };
 use crate::body::Body;

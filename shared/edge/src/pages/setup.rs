@@ -6,7 +6,7 @@ use pages::{
 };
 
 use super::{
-    desk::{Desk, page},
+    page_context::{Desk, page},
     table::{PageFuture, PageResult},
 };
 

@@ -12,7 +12,7 @@ use telemetry::{
     sums::{Figures, PeriodFigures, SumsView},
 };
 
-use super::desk::Desk;
+use super::page_context::Desk;
 
 /// How many providers or models have a colour of their own in a chart.
 const MAX_SERIES: usize = 4;

@@ -8,8 +8,8 @@ use admin::{Problem, Role};
 use http::{HeaderMap, Method, Response, header};
 
 use super::{
-    configuration, desk::Desk, download, health, overview, playground, prices, requests, session,
-    setup, tenant, tenants, usage, welcome,
+    configuration, download, health, overview, page_context::Desk, playground, prices, requests,
+    session, setup, tenant, tenants, usage, welcome,
 };
 use crate::body::Body;
 

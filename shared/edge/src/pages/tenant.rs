@@ -13,8 +13,9 @@ use telemetry::Day;
 use tenants::{LimitSource, Quota};
 
 use super::{
-    desk::{Desk, fresh_key, page, page_with, see_other},
-    health, sums,
+    health,
+    page_context::{Desk, fresh_key, page, page_with, see_other},
+    sums,
     table::{PageFuture, PageResult},
     tenants::{changes, filled, retyped, texts},
     usage,

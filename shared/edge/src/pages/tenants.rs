@@ -16,8 +16,8 @@ use serde_json::{Map, Value, json};
 use tenants::{BudgetPeriod, TenantSettings};
 
 use super::{
-    desk::{Desk, fresh_key, number, page, page_with},
     form::{Form, listed},
+    page_context::{Desk, fresh_key, number, page, page_with},
     table::{PageFuture, PageResult},
     tenant,
 };

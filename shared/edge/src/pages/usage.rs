@@ -18,7 +18,7 @@ use telemetry::{
 use tenants::LedgerUsage;
 
 use super::{
-    desk::{Desk, number, page, tenant_choices},
+    page_context::{Desk, number, page, tenant_choices},
     sums,
     table::PageFuture,
 };

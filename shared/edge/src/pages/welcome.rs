@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     configuration,
-    desk::{Desk, fresh_key, page_with, see_other},
+    page_context::{Desk, fresh_key, page_with, see_other},
     table::{PageFuture, PageResult},
 };
 
