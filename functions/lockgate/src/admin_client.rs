@@ -23,7 +23,7 @@ use serde_json::Value;
 use storage::{Parameters, Signer, Stores, Table, sqlite};
 
 use crate::{
-    account,
+    aws_account,
     commands::{Failure, Stack, StackOptions},
     export, root_secret, serve,
     settings::{self, Sources},
@@ -229,8 +229,8 @@ impl Target {
         };
         let (stores, root) = self.file_with_secret(&environment, if_missing).await?;
         let config = found.config.clone();
-        let aws = account::find_for(&config, &environment).await?;
-        let signer = account::signer(aws.as_ref(), &environment);
+        let aws = aws_account::find_for(&config, &environment).await?;
+        let signer = aws_account::signer(aws.as_ref(), &environment);
         let source = Source::Config(Box::new(config), aws.as_ref().map(Parameters::new));
         let client = Client::new(signer, environment.proxies());
         // Not served from here, so that `auth: none` in the file is no fault.

@@ -13,16 +13,18 @@ use edge::settings::{Environment, now_ms};
 use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
-    account::{self, Choice},
-    admin_command, check,
+    admin_command,
+    aws_account::{self, Choice},
+    aws_parameters, check,
     completions::{self, CompletionOptions, ManOptions},
     explain, export,
     health::{self, HealthOptions},
-    import, init, keys, models, online, parameters, prices,
+    import, init, keys, models,
+    output::printable_lines,
+    prices,
     progress::Progress,
-    requests, serve,
+    provider_check, requests, serve,
     settings::{self, Sources},
-    tables::printable_lines,
     tenants, top, usage,
 };
 
@@ -178,9 +180,9 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             let config = check::check(&file, &variables, &gateway::kinds(), &mut out)?;
             let config = config.ok_or(Failure::Reported)?;
             alone(async {
-                parameters::report_unreadable(&file, &config, &environment).await?;
+                aws_parameters::report_unreadable(&file, &config, &environment).await?;
                 if options.online {
-                    return online::check(config, &environment, &mut out).await;
+                    return provider_check::check(config, &environment, &mut out).await;
                 }
                 Ok(ExitCode::SUCCESS)
             })
@@ -264,7 +266,7 @@ impl Stack {
         environment: &Environment,
     ) -> Result<Self, Failure> {
         let choice = Choice { region: options.region.clone(), profile: options.profile.clone() };
-        let mut aws = account::find(&choice, environment).await?;
+        let mut aws = aws_account::find(&choice, environment).await?;
         aws.timeouts = Timeouts::OPERATOR;
         let stack = &options.stack;
         Ok(Self {

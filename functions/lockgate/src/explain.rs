@@ -14,7 +14,7 @@ use routing::{CooldownReason, Hedge, ModelQuery, Outlook, RoutePlan, Target, Ver
 use storage::{Parameters, sqlite};
 
 use crate::{
-    account,
+    aws_account,
     commands::{Failure, Stack, StackOptions},
     settings::{self, Sources},
 };
@@ -50,8 +50,8 @@ pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
         (Source::Store(stack.parameters), stack.stores, stack.signer)
     } else {
         let config = settings::found(options.config, &environment)?.config;
-        let aws = account::find_for(&config, &environment).await?;
-        let signer = account::signer(aws.as_ref(), &environment);
+        let aws = aws_account::find_for(&config, &environment).await?;
+        let signer = aws_account::signer(aws.as_ref(), &environment);
         let parameters = aws.as_ref().map(Parameters::new);
         // A gateway that never ran here left nothing behind.
         let stores =

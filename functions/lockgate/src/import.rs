@@ -13,9 +13,9 @@ use storage::sqlite::{FILE_HEADER, read_foreign_table};
 
 use crate::{
     commands::{Failure, note},
+    output::printable,
     private_file::{append_variables, write_new},
     progress::Progress,
-    tables::printable,
 };
 
 /// What to import.

@@ -13,9 +13,9 @@ use gateway::KeyedProvider;
 
 use crate::{
     commands::{Failure, note},
-    from_environment::{generate_key, mapping, providers, text},
-    online::reach,
+    config_from_environment::{generate_key, mapping, providers, text},
     private_file::{append_variables, write_new},
+    provider_check::reach,
     settings::Sources,
 };
 

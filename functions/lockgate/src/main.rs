@@ -1,16 +1,17 @@
 //! The whole gateway as one program: every endpoint on one port, and the operator's commands.
 
-mod account;
 mod admin_client;
 mod admin_command;
+mod aws_account;
+mod aws_parameters;
 mod call_log;
 mod check;
 mod commands;
 mod completions;
+mod config_from_environment;
+mod config_watch;
 mod explain;
 mod export;
-mod from_environment;
-mod greeting;
 mod health;
 mod import;
 mod init;
@@ -18,21 +19,20 @@ mod keys;
 mod listen;
 mod litellm_prices;
 mod models;
-mod one_dash;
-mod online;
-mod parameters;
+mod output;
 mod prices;
 mod private_file;
 mod progress;
+mod provider_check;
 mod requests;
 mod root_secret;
 mod serve;
 mod settings;
-mod tables;
+mod single_dash_options;
+mod startup_message;
 mod tenants;
 mod top;
 mod usage;
-mod watch;
 
 use std::process::ExitCode;
 
@@ -59,7 +59,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let typed = one_dash::with_two_dashes(std::env::args_os());
+    let typed = single_dash_options::with_two_dashes(std::env::args_os());
     let Arguments { serve, command } = Arguments::parse_from(typed);
     let command = command.unwrap_or(commands::Command::Serve(serve));
     match commands::run(command) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     admin_client::{Call, IfMissing, Target},
     commands::{Failure, note},
-    tables::{Column, Output, print_items},
+    output::{Column, Output, print_items},
 };
 
 const COLUMNS: [Column; 2] = [("PROVIDER", "provider"), ("MODEL", "model")];

@@ -10,7 +10,7 @@ use crate::{
     admin_client::{AdminClient, Call, IfMissing, Target},
     commands::{Failure, note},
     litellm_prices,
-    tables::{Column, Output, print_item, print_items},
+    output::{Column, Output, print_item, print_items},
 };
 
 const COLUMNS: [Column; 7] = [

@@ -14,7 +14,7 @@ use crate::{
     admin_client::Target,
     call_log::{CallLog, Filter, tenant_name},
     commands::Failure,
-    tables::{pretty, printable, printable_json},
+    output::{pretty, printable, printable_json},
 };
 
 /// How often the log is read while it is followed.

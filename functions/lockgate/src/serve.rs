@@ -22,14 +22,14 @@ use storage::{
 use tokio::sync::mpsc;
 
 use crate::{
-    account,
+    aws_account,
     commands::{Failure, note},
-    from_environment::address_variable,
-    greeting::Greeting,
+    config_from_environment::address_variable,
+    config_watch::Watch,
     listen::ListenAddress,
     root_secret,
     settings::{self, DEMO, Found, Origin, Sources},
-    watch::Watch,
+    startup_message::Greeting,
 };
 
 /// How to serve.
@@ -93,9 +93,9 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::data_file(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 
-    let aws = runtime.block_on(account::find_for(&config, &environment))?;
+    let aws = runtime.block_on(aws_account::find_for(&config, &environment))?;
     let parameters = aws.as_ref().map(Parameters::new);
-    let signer = account::signer(aws.as_ref(), &environment);
+    let signer = aws_account::signer(aws.as_ref(), &environment);
     let proxies = environment.proxies();
     let aws_endpoint = environment.get("AWS_ENDPOINT_URL");
     let root_secret = root_secret::find(&options.data, &environment)?;

@@ -12,7 +12,7 @@ use edge::settings::Environment;
 use crate::{
     check,
     commands::Failure,
-    from_environment::{self, FoundConfig, KEY_VARIABLE},
+    config_from_environment::{self, FoundConfig, KEY_VARIABLE},
 };
 
 /// Where a configuration is looked for when nobody says where it is.
@@ -98,7 +98,7 @@ pub(crate) fn found(named: Option<PathBuf>, environment: &Environment) -> Result
     }
     let failed = |faults: ConfigErrors| Failure::Other(faults.to_string());
 
-    let Some(found) = from_environment::find(environment) else {
+    let Some(found) = config_from_environment::find(environment) else {
         let config = config::read(DEMO, &|_| None, &gateway::kinds()).map_err(failed)?;
         return Ok(Found { config, origin: Origin::Demonstration });
     };

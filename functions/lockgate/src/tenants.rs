@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     admin_client::{Call, IfMissing, Target},
     commands::Failure,
-    tables::{Column, Output, print_item, print_items},
+    output::{Column, Output, print_item, print_items},
 };
 
 const COLUMNS: [Column; 6] = [

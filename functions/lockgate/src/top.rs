@@ -14,8 +14,8 @@ use crate::{
     admin_client::Target,
     call_log::{CallLog, Filter, tenant_name},
     commands::Failure,
+    output::{printable, printable_json},
     requests::{Colors, has_failed, tokens},
-    tables::{printable, printable_json},
 };
 
 /// How often the view is drawn anew.

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::{
     admin_client::{Call, IfMissing, Target},
     commands::Failure,
-    tables::{Column, Output, print_item, print_items},
+    output::{Column, Output, print_item, print_items},
 };
 
 const COLUMNS: [Column; 10] = [

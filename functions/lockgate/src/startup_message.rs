@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use admin::FIRST_OPERATOR;
 use storage::Secret;
 
-use crate::{from_environment::KEY_VARIABLE, settings::Origin};
+use crate::{config_from_environment::KEY_VARIABLE, settings::Origin};
 
 /// What there is to say at the start.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Greeting {
                 model: "demo".to_owned(),
             }),
             Origin::Environment(found) => {
-                let of = |it: &crate::from_environment::FoundProvider| {
+                let of = |it: &crate::config_from_environment::FoundProvider| {
                     format!("{} ({})", it.kind.name, it.variable)
                 };
                 let providers: Vec<String> = found.providers.iter().map(of).collect();

@@ -10,7 +10,7 @@ use edge::settings::Environment;
 use storage::Parameters;
 
 use crate::{
-    account,
+    aws_account,
     commands::{Failure, note},
 };
 
@@ -30,7 +30,7 @@ pub(crate) async fn report_unreadable(
         return Ok(());
     }
 
-    let aws = match account::find_for(config, environment).await {
+    let aws = match aws_account::find_for(config, environment).await {
         Ok(Some(aws)) => aws,
         Ok(None) => return Ok(()),
         // `check` also runs in CI, where nobody has credentials.

@@ -16,7 +16,7 @@ use edge::settings::{Environment, now_ms};
 use gateway::{Client, Clock, Configuration, Freshness, Gateway, Snapshot, Source};
 use storage::{Parameters, sqlite};
 
-use crate::{account, commands::Failure, tables::printable};
+use crate::{aws_account, commands::Failure, output::printable};
 
 /// How many characters a progress bar has.
 const BAR_CHARS: usize = 20;
@@ -80,8 +80,8 @@ pub(crate) async fn reach(
     let failed = |error: canonical::Error| Failure::Other(error.message().to_owned());
     let progress = Progress::start(config.providers.len());
     let stores = sqlite::in_memory().map_err(|error| Failure::Other(error.to_string()))?;
-    let aws = account::find_for(&config, environment).await?;
-    let client = Client::new(account::signer(aws.as_ref(), environment), environment.proxies());
+    let aws = aws_account::find_for(&config, environment).await?;
+    let client = Client::new(aws_account::signer(aws.as_ref(), environment), environment.proxies());
     let parameters = aws.as_ref().map(Parameters::new);
     let source = Source::Config(Box::new(config), parameters);
     let configuration = Configuration::new(source, stores, client, Freshness::default());
