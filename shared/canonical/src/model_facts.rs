@@ -18,7 +18,7 @@ pub struct ModelFacts {
     pub max_output: Option<u64>,
     /// The most output tokens of the family, for a format that demands a limit where `max_output` is
     /// not known.
-    pub usual_max_output: Option<u64>,
+    pub default_max_output: Option<u64>,
     /// The APIs that the model has and others of its provider have not, or have beside chat.
     pub apis: Vec<ModelApi>,
     /// How the model reasons.
@@ -137,7 +137,7 @@ impl ModelFacts {
         family: ModelFamily::Unknown,
         context_window: None,
         max_output: None,
-        usual_max_output: None,
+        default_max_output: None,
         apis: vec![],
         reasoning: ReasoningFacts {
             control: None,

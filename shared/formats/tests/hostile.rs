@@ -21,7 +21,7 @@ use testkit::hostile::{HOSTILE, Hostile, Kind};
 /// How many of something each input has.
 const SIZE: usize = 12_000;
 /// The maximum ratio of output to input: an event has names and numbers around its few bytes.
-const MOST_WRITTEN: usize = 100;
+const MAX_WRITTEN: usize = 100;
 
 const INBOUND: &[&dyn InboundChat] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini];
 const OUTBOUND: &[&dyn OutboundChat] =
@@ -32,7 +32,7 @@ fn check(kind: Kind) {
         HOSTILE.iter().filter(|it| it.kind == kind)
     {
         let input = Bytes::from(write(SIZE));
-        let most = input.len() * MOST_WRITTEN;
+        let most = input.len() * MAX_WRITTEN;
         let written = passed(kind, (from, to), &input);
         assert!(0 < written, "{from} to {to}, {name}: refused");
         assert!(written <= most, "{from} to {to}, {name}: {written} of {}", input.len());

@@ -69,7 +69,7 @@ struct NamePattern<'a> {
 #[serde(default, deny_unknown_fields)]
 struct FamilyFacts {
     family: Option<ModelFamily>,
-    usual_max_output: Option<u64>,
+    default_max_output: Option<u64>,
     apis: Option<Vec<ModelApi>>,
     reasoning: Option<ReasoningControl>,
     reasoning_off: Option<ReasoningOff>,
@@ -148,7 +148,7 @@ impl FamilyFacts {
         facts.reasoning.control = self.reasoning.or(facts.reasoning.control);
         facts.reasoning.budget = self.budget.or(facts.reasoning.budget);
         facts.prefill = self.prefill.or(facts.prefill);
-        facts.usual_max_output = self.usual_max_output.or(facts.usual_max_output);
+        facts.default_max_output = self.default_max_output.or(facts.default_max_output);
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The most texts that one call to Cohere may have.
-const MOST: usize = 96;
+const MAX_TEXTS: usize = 96;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]
@@ -132,7 +132,7 @@ fn cohere(requested: &EmbeddingRequest, facts: &ModelFacts) -> Result<EncodedReq
     let shortens = facts.dimensions;
     dropped.extend(dimensions.iter().filter(|_| !shortens).map(|_| Field::Dimensions));
     let request = Cohere {
-        texts: texts(inputs, MOST)?,
+        texts: texts(inputs, MAX_TEXTS)?,
         input_type: input_type(purpose.unwrap_or(EmbeddingPurpose::Document)),
         embedding_types: ["float"],
         output_dimension: dimensions.filter(|_| shortens),

@@ -19,7 +19,7 @@ const TOKEN: u64 = 12;
 /// The cost of each message and each tool beside its text, in tokens.
 const FRAME: u64 = 4;
 /// The cost of the beginning of the response, in tokens.
-const ANSWER: u64 = 3;
+const RESPONSE_FRAME: u64 = 3;
 /// The tokens of an image of unknown size, between those of OpenAI and Anthropic.
 const IMAGE_TOKENS: u64 = 1_000;
 /// The tokens of an image of low detail.
@@ -50,7 +50,7 @@ pub fn estimated_tokens(conversation: &Conversation) -> u64 {
 
 /// How large a conversation is, about.
 pub fn conversation_size(conversation: &Conversation) -> ConversationSize {
-    let mut size = ConversationSize { text_tokens: ANSWER, ..ConversationSize::default() };
+    let mut size = ConversationSize { text_tokens: RESPONSE_FRAME, ..ConversationSize::default() };
     for message in &conversation.messages {
         size.text_tokens += FRAME;
         size.add_text(message.name.as_deref().unwrap_or_default());
@@ -173,7 +173,9 @@ mod tests {
 
     fn of(parts: Vec<Part>) -> u64 {
         let messages = vec![Message::new(Role::User, parts)];
-        estimated_tokens(&Conversation { messages, ..Conversation::default() }) - ANSWER - FRAME
+        estimated_tokens(&Conversation { messages, ..Conversation::default() })
+            - RESPONSE_FRAME
+            - FRAME
     }
 
     fn media(source: MediaSource, media_type: &str) -> Media {
@@ -203,7 +205,7 @@ mod tests {
         let conversation = Conversation { messages, ..Conversation::default() };
         let size = conversation_size(&conversation);
         assert_eq!((size.characters, size.media_tokens), (8, IMAGE_TOKENS));
-        assert_eq!(size.text_tokens, ANSWER + FRAME + 2);
+        assert_eq!(size.text_tokens, RESPONSE_FRAME + FRAME + 2);
     }
 
     #[test]
@@ -211,7 +213,7 @@ mod tests {
         let schema = Some(Json(r#"{"type":"object"}"#.to_owned()));
         let tool = Tool { name: "look_up".to_owned(), schema, ..Tool::default() };
         let conversation = Conversation { tools: vec![tool], ..Conversation::default() };
-        assert_eq!(estimated_tokens(&conversation), ANSWER + FRAME + 2 + 5);
+        assert_eq!(estimated_tokens(&conversation), RESPONSE_FRAME + FRAME + 2 + 5);
     }
 
     #[test]

@@ -559,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_quotes_nothing_of_the_text() {
+    fn an_error_quotes_nothing_of_the_text() {
         let error = members(Bytes::from_static(b"\"a prompt\"")).unwrap_err();
         assert!(!error.message().contains("prompt") && error.message().contains("line 1"));
         let raw = raw(r#"{"stream":"a prompt"}"#);

@@ -39,13 +39,13 @@ mod tests {
             begins_with_reasoning,
             has_tool_result,
         };
-        let question = shape(false, false, false);
+        let plain = shape(false, false, false);
         let call = shape(true, false, false);
         let reasoned_call = shape(true, true, false);
         let result = shape(false, false, true);
         let is_lost = |messages: &[MessageShape]| lost_reasoning(messages.iter().copied());
-        assert!(is_lost(&[question, call, result]));
-        assert!(!is_lost(&[question, reasoned_call, result, call, result]));
-        assert!(!is_lost(&[question, call, result, question]));
+        assert!(is_lost(&[plain, call, result]));
+        assert!(!is_lost(&[plain, reasoned_call, result, call, result]));
+        assert!(!is_lost(&[plain, call, result, plain]));
     }
 }

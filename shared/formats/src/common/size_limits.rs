@@ -9,9 +9,9 @@ use crate::{DecodeMode, StreamDecoder};
 /// How long a streamed response may be that is decoded, and so may have to be held, in bytes.
 const MAX_STREAM_BYTES: usize = 128 * 1024 * 1024;
 /// How many tokens one count may name: no sum of a few such counts overflows.
-const MOST_TOKENS: u64 = 1 << 40;
+const MAX_TOKENS: u64 = 1 << 40;
 /// How many dropped fields of a request are named.
-const MOST_NAMED: usize = 256;
+const MAX_NAMED: usize = 256;
 /// How long the name of a place within a request may grow, in bytes.
 const MAX_PATH_BYTES: usize = 512;
 
@@ -62,12 +62,12 @@ pub(crate) fn reader(
 /// A count of tokens of a provider, no higher than any that is real; none is 0.
 #[must_use]
 pub fn tokens(count: Option<u64>) -> u64 {
-    count.unwrap_or(0).min(MOST_TOKENS)
+    count.unwrap_or(0).min(MAX_TOKENS)
 }
 
 /// Adds to a list of what is named to the client, once.
 pub(crate) fn note<T: PartialEq>(named: &mut Vec<T>, what: T) {
-    if named.len() < MOST_NAMED && !named.contains(&what) {
+    if named.len() < MAX_NAMED && !named.contains(&what) {
         named.push(what);
     }
 }
@@ -105,8 +105,8 @@ mod tests {
         let delta = Bytes::from(vec![b'x'; MAX_STREAM_BYTES / 2]);
         reader.read(delta.clone(), &mut vec![]).unwrap();
         reader.read(delta.clone(), &mut vec![]).unwrap();
-        let fault = reader.read(Bytes::from_static(b"x"), &mut vec![]).unwrap_err();
-        assert_eq!(fault.kind, ErrorKind::Upstream);
+        let error = reader.read(Bytes::from_static(b"x"), &mut vec![]).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Upstream);
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
         for at in 0..1000 {
             note(&mut other, format!("x{}", at / 2));
         }
-        assert_eq!(other.len(), MOST_NAMED);
+        assert_eq!(other.len(), MAX_NAMED);
         assert_eq!(&other[..2], ["x0", "x1"]);
     }
 

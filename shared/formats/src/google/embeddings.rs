@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The most texts that one call may have.
-const MOST: usize = 100;
+const MAX_TEXTS: usize = 100;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +120,7 @@ impl OutboundEmbeddings for GeminiEmbeddings {
             task_type: purpose.map(task_type),
             output_dimensionality: *dimensions,
         };
-        let requests = texts(inputs, MOST)?.into_iter().map(one).collect();
+        let requests = texts(inputs, MAX_TEXTS)?.into_iter().map(one).collect();
         let body = json::written(&Batch { requests }).into();
         let dropped = user.iter().map(|_| Field::User).collect();
         Ok(EncodedRequest { body, headers: vec![], dropped })

@@ -133,13 +133,13 @@ fn no_model_stands_twice_in_the_data_file() {
 fn every_entry_is_plausible() {
     let catalog = Catalog::parse(DATA);
     for (model, listing) in catalog.providers.values().flat_map(|models| &models.0) {
-        let usual = listing.price.rates;
-        for rates in [Some(usual), listing.price.long.map(|long| long.rates)].into_iter().flatten()
+        let plain = listing.price.rates;
+        for rates in [Some(plain), listing.price.long.map(|long| long.rates)].into_iter().flatten()
         {
             assert!(0 < rates.cached_input && rates.cached_input <= rates.input, "{model}");
             assert!(rates.input <= rates.cache_write && rates.input <= rates.output, "{model}");
             assert!(rates.output < 1_000_000_000, "{model}");
-            assert!(usual.input <= rates.input && usual.output <= rates.output, "{model}");
+            assert!(plain.input <= rates.input && plain.output <= rates.output, "{model}");
         }
         assert!(0 < listing.max_output && listing.max_output <= listing.context_window, "{model}");
         let long = listing.price.long;

@@ -38,7 +38,7 @@ fn every_spelling_of_a_name_gives_the_same_facts() {
 fn later_rules_go_before_earlier_ones() {
     let opus = facts("anthropic", "claude-opus-4-1");
     assert!(opus.schemas && !facts("anthropic", "claude-opus-4-0").schemas);
-    assert_eq!(opus.usual_max_output, Some(32_000));
+    assert_eq!(opus.default_max_output, Some(32_000));
     assert_eq!(facts("anthropic", "claude-opus-4-5").reasoning.efforts.last(), Some(&Effort::High));
     assert_eq!(facts("anthropic", "claude-haiku-4-5").reasoning.efforts, []);
     let lite = facts("gemini", "gemini-2.5-flash-lite");

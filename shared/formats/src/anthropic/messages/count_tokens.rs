@@ -110,12 +110,12 @@ mod tests {
         let body = r#"{"model":"x","messages":[{"role":"user","content":"a"}]}"#;
         let encoded = sent(&AnthropicCount, body);
         assert_eq!(encoded.body, body.replace(r#""x""#, r#""m""#));
-        let answer = Bytes::from_static(br#"{"input_tokens":2095}"#);
+        let provider_body = Bytes::from_static(br#"{"input_tokens":2095}"#);
         let translate = DecodeOptions { mode: DecodeMode::Translate, ..DecodeOptions::default() };
-        let response = AnthropicCount.response(answer.clone(), translate).unwrap();
+        let response = AnthropicCount.response(provider_body.clone(), translate).unwrap();
         let summary = canonical::CallSummary::default();
         let client = ClientFormat::TokenCount(&AnthropicCount);
-        assert_eq!(client.encode(&response, &summary, None), answer);
+        assert_eq!(client.encode(&response, &summary, None), provider_body);
         let error = Bytes::from_static(br#"{"type":"error","error":{"type":"overloaded_error"}}"#);
         assert!(AnthropicCount.response(error, translate).is_err());
     }

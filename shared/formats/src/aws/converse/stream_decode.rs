@@ -19,7 +19,7 @@ use super::{
 use crate::{StreamDecoder, error_body, finish_reason};
 
 /// How large one frame may be. Its length comes first, so that nothing is waited for in vain.
-const LARGEST_FRAME: u32 = 16 * 1024 * 1024;
+const MAX_FRAME_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Reads frames until what comes behind `messageStop`.
 #[derive(Default)]
@@ -187,7 +187,7 @@ impl Decoder {
             let Some((length, _)) = self.pending.split_first_chunk::<4>() else {
                 return Ok(None);
             };
-            if LARGEST_FRAME < u32::from_be_bytes(*length) {
+            if MAX_FRAME_BYTES < u32::from_be_bytes(*length) {
                 return Err(Error::new(ErrorKind::Upstream, "sent an event larger than 16 MiB"));
             }
         }

@@ -116,7 +116,7 @@ impl DeltaDecoder {
         choice: usize,
     ) -> Result<&mut (CandidateDecoder, Option<FinishReason>)> {
         // One more than there may be, so that a larger index is found missing below.
-        while self.candidates.len() <= choice.min(MOST_CANDIDATES) {
+        while self.candidates.len() <= choice.min(MAX_CANDIDATES) {
             self.candidates.push((CandidateDecoder::new(&self.name, self.candidates.len()), None));
         }
         self.candidates.get_mut(choice).ok_or_else(wrong_index)
@@ -128,11 +128,11 @@ fn wrong_index() -> Error {
 }
 
 /// How many citations one chunk can have.
-const MOST_CITATIONS: usize = 256;
+const MAX_CITATIONS: usize = 256;
 /// How long the address and the title of a page may be together: several citations repeat them.
 const MAX_PAGE_BYTES: usize = 16 * 1024;
 /// How many candidates there can be.
-const MOST_CANDIDATES: usize = 128;
+const MAX_CANDIDATES: usize = 128;
 
 fn is_call(part: &Part) -> bool {
     matches!(part.content, Content::ToolCall(_))
@@ -262,15 +262,15 @@ impl CandidateDecoder {
         let quoted: CitationMetadata = read(candidate.citation_metadata);
         let grounded: Grounding = read(candidate.grounding_metadata);
         let mut found = vec![];
-        for source in quoted.citations.into_iter().take(MOST_CITATIONS) {
+        for source in quoted.citations.into_iter().take(MAX_CITATIONS) {
             let range = self.range(source.start_index, source.end_index);
             found.push(Citation { url: source.uri, title: source.title, quote: None, range });
         }
-        for support in grounded.grounding_supports.into_iter().take(MOST_CITATIONS) {
+        for support in grounded.grounding_supports.into_iter().take(MAX_CITATIONS) {
             let range = self.range(support.segment.start_index, support.segment.end_index);
-            let pages = support.grounding_chunk_indices.iter().take(MOST_CITATIONS);
+            let pages = support.grounding_chunk_indices.iter().take(MAX_CITATIONS);
             let pages = pages.filter_map(|it| grounded.grounding_chunks.get(*it)?.web.as_ref());
-            for page in pages.filter(|it| it.is_short()).take(MOST_CITATIONS - found.len()) {
+            for page in pages.filter(|it| it.is_short()).take(MAX_CITATIONS - found.len()) {
                 let (url, title) = (page.uri.clone(), page.title.clone());
                 found.push(Citation { url, title, quote: None, range });
             }

@@ -62,7 +62,7 @@ impl Decoder {
         }
         for (at, candidate) in chunk.candidates.iter().flatten().enumerate() {
             let at = candidate.index.map_or(at, |it| it as usize);
-            let seen = self.ended.len().max(at.min(MOST_CANDIDATES) + 1);
+            let seen = self.ended.len().max(at.min(MAX_CANDIDATES) + 1);
             self.ended.resize(seen, false);
             if candidate.finish()?.is_some() {
                 kind = EventKind::Finish;
@@ -84,7 +84,7 @@ impl Decoder {
 }
 
 /// How many candidates there can be.
-const MOST_CANDIDATES: usize = 128;
+const MAX_CANDIDATES: usize = 128;
 
 impl StreamDecoder for Decoder {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {

@@ -233,11 +233,11 @@ mod tests {
 
     use super::*;
 
-    fn written(framing: Framing, events: Vec<StreamEvent>, fault: Option<&Error>) -> String {
+    fn written(framing: Framing, events: Vec<StreamEvent>, error: Option<&Error>) -> String {
         let (mut writer, mut out) = (Encoder { framing, ..Encoder::default() }, BytesMut::new());
         events.into_iter().for_each(|it| writer.write(it, &mut out));
-        match fault {
-            Some(fault) => writer.fail(fault, "r1", &mut out),
+        match error {
+            Some(error) => writer.fail(error, "r1", &mut out),
             None => writer.end(&CallSummary::default(), &mut out),
         }
         String::from_utf8(out.to_vec()).unwrap()
@@ -265,8 +265,8 @@ mod tests {
              {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"\"}]},\"finishReason\":\"STOP\",\"index\":0}],\"modelVersion\":\"\",\"responseId\":\"\"}\n]"
         );
         assert_eq!(written(Framing::Array, vec![], None), "[]");
-        let fault = Error::new(ErrorKind::Upstream, "cut");
-        let failed = written(Framing::Array, sent(), Some(&fault));
+        let error = Error::new(ErrorKind::Upstream, "cut");
+        let failed = written(Framing::Array, sent(), Some(&error));
         assert!(failed.contains("\n,\r\n{\"error\":{\"code\":502,") && failed.ends_with("}\n]"));
         assert!(!failed.contains("finishReason"));
         serde_json::from_str::<Vec<serde_json::Value>>(&failed).unwrap();

@@ -514,7 +514,7 @@ mod tests {
 
     #[test]
     fn a_wrong_field_is_named() {
-        let fault = |body: &'static str| {
+        let error = |body: &'static str| {
             let raw = json::members(Bytes::from_static(body.as_bytes())).unwrap();
             decode(&raw).unwrap_err().param.clone().unwrap()
         };
@@ -528,7 +528,7 @@ mod tests {
             (r#"{"input":"x","text":{"format":{"type":"json_schema"}}}"#, "text.format.schema"),
             (r#"{"input":"x","metadata":{"a":1}}"#, "metadata"),
         ] {
-            assert_eq!(fault(body), param, "{body}");
+            assert_eq!(error(body), param, "{body}");
         }
     }
 }

@@ -54,8 +54,8 @@ pub(crate) enum EffortWords {
 impl Model {
     /// The model of these facts.
     pub(crate) fn of(facts: &ModelFacts) -> Self {
-        let usual_max_output = facts.usual_max_output.unwrap_or(DEFAULT_MAX_OUTPUT);
-        let max_output = facts.max_output.unwrap_or(usual_max_output);
+        let default_max_output = facts.default_max_output.unwrap_or(DEFAULT_MAX_OUTPUT);
+        let max_output = facts.max_output.unwrap_or(default_max_output);
         // Read after the limit: that of a foreign model counts here too, its other facts do not.
         let facts =
             if facts.family == ModelFamily::Claude { facts } else { <&ModelFacts>::default() };

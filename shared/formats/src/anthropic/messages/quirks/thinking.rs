@@ -107,19 +107,19 @@ pub(crate) fn budget_within(
 ) -> (u64, Option<Thinking>) {
     let named_limit = named.unwrap_or(most);
     let wanted = reasoning.as_budget().unwrap_or(DEFAULT_BUDGET).max(MIN_BUDGET);
-    let largest = |limit: u64| {
+    let max_budget = |limit: u64| {
         let below = limit.saturating_sub(1);
         // A named budget is the client's own division of its limit. An effort says nothing of the
         // limit, so that half of it is left for the response.
         if reasoning.budget.is_some() { below } else { (limit / 2).max(MIN_BUDGET).min(below) }
     };
     // Anthropic's own clients name a limit that includes the budget; where it fits, it stays.
-    let limit = if wanted <= largest(named_limit) {
+    let limit = if wanted <= max_budget(named_limit) {
         named_limit
     } else {
         named_limit.saturating_add(wanted).min(most.max(named_limit))
     };
-    let budget = wanted.min(largest(limit));
+    let budget = wanted.min(max_budget(limit));
     // The API refuses less, and the client's limit is then for the response alone.
     if budget < MIN_BUDGET {
         return (named_limit, None);

@@ -258,7 +258,7 @@ fn raw(text: String) -> Result<Box<RawValue>> {
 mod tests {
     use super::*;
 
-    fn answer(schema: &str) -> (String, Vec<Field>) {
+    fn encode_schema(schema: &str) -> (String, Vec<Field>) {
         let mut dropped = vec![];
         let schema = Schema {
             name: Some("n".to_owned()),
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_enforced_is_described_and_named() {
-        let (out, dropped) = answer(
+        let (out, dropped) = encode_schema(
             r#"{"type":"object","properties":{"z":{"type":"integer","minimum":1},
             "a":{"oneOf":[{"type":"string","format":"email"},{"type":"null"}]}},
             "required":["z","a"],"additionalProperties":false}"#,
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn an_open_object_is_closed_and_that_is_named() {
         let (out, dropped) =
-            answer(r#"{"type":"object","additionalProperties":{"type":"string"}}"#);
+            encode_schema(r#"{"type":"object","additionalProperties":{"type":"string"}}"#);
         assert!(out.contains(r#""additionalProperties":false"#));
         assert_eq!(dropped, [Field::SchemaKeyword("additionalProperties".to_owned())]);
     }

@@ -16,14 +16,14 @@ use crate::{
 /// How long a schema may grow by writing references out.
 const MAX_LENGTH: usize = 64 * 1024;
 /// How many references may be written out.
-const MOST_REFS: usize = 256;
+const MAX_REFS: usize = 256;
 
 /// How many schemas are joined into one.
-const MOST_JOINED: usize = 64;
+const MAX_JOINED: usize = 64;
 /// How long the name of one may be.
 const MAX_NAME_LENGTH: usize = 64;
 /// How many keywords are named that had to go.
-const MOST_NAMED: usize = 64;
+const MAX_NAMED: usize = 64;
 
 /// Keywords that are passed on as they are.
 const KEPT: &[&str] = &[
@@ -64,7 +64,7 @@ pub(crate) fn encode(schema: &Json, dropped: &mut Vec<Field>) -> String {
             inline,
             removed: vec![],
             refs: vec![],
-            left: MOST_REFS,
+            left: MAX_REFS,
             depth: 0,
             failed: false,
         };
@@ -286,7 +286,7 @@ impl<'a> SchemaEncoder<'a> {
     /// Joins schemas that must hold at once into one, as far as no keyword occurs twice.
     fn all_of(&mut self, value: &'a RawValue, members: &mut Members<'a>) {
         let all: Vec<Object<'a>> = serde_json::from_str(value.get()).unwrap_or_default();
-        if MOST_JOINED < all.len() {
+        if MAX_JOINED < all.len() {
             self.remove("allOf");
             return;
         }
@@ -343,7 +343,7 @@ impl<'a> SchemaEncoder<'a> {
     fn remove(&mut self, keyword: &str) {
         // The client chooses it, and it goes into a header.
         let keyword = keyword.get(..MAX_NAME_LENGTH).unwrap_or(keyword);
-        let is_room = self.removed.len() < MOST_NAMED;
+        let is_room = self.removed.len() < MAX_NAMED;
         if is_room && !self.removed.iter().any(|it| it == keyword) {
             self.removed.push(keyword.to_owned());
         }
