@@ -42,9 +42,10 @@ pub(crate) const PROVIDER: Provider =
 /// Where a scripted provider lives: within this process.
 pub(crate) const WITHIN: &str = "http://within/v1";
 
-const ANSWER: &str = "This is a scripted response: no model was called and nothing was spent.";
+const RESPONSE_TEXT: &str =
+    "This is a scripted response: no model was called and nothing was spent.";
 /// The largest request that a mock reads, in bytes.
-const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
+const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
 /// A scripted provider at work. It stops when this is dropped.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ async fn serve(listener: TcpListener, play: Arc<Play>) {
         clients.spawn(async move {
             let service = service_fn(|request| {
                 let play = play.clone();
-                async move { Ok::<_, Infallible>(play.answer(request).await) }
+                async move { Ok::<_, Infallible>(play.respond(request).await) }
             });
             let io = TokioIo::new(socket);
             let served =
@@ -114,9 +115,9 @@ async fn serve(listener: TcpListener, play: Arc<Play>) {
 type UpstreamResponse = Response<Either<Full<Bytes>, Words>>;
 
 impl Play {
-    async fn answer(&self, request: http::Request<Incoming>) -> UpstreamResponse {
+    async fn respond(&self, request: http::Request<Incoming>) -> UpstreamResponse {
         let embeds = request.uri().path().ends_with("/embeddings");
-        let body = Limited::new(request.into_body(), LARGEST_REQUEST).collect().await;
+        let body = Limited::new(request.into_body(), MAX_REQUEST_BYTES).collect().await;
         let body = body.map(|it| it.to_bytes()).unwrap_or_default();
         let Ok(request) = serde_json::from_slice::<Value>(&body) else {
             return failure(StatusCode::BAD_REQUEST, "the request is not JSON");
@@ -126,21 +127,21 @@ impl Play {
             tokio::time::sleep(delay).await;
         }
         if let Some(status) = self.status_of_failure() {
-            let mut answer = failure(status, "the script says so");
+            let mut response = failure(status, "the script says so");
             let seconds = self.script.retry_after.map(Into::into);
-            answer.headers_mut().extend(seconds.map(|it| (header::RETRY_AFTER, it)));
-            return answer;
+            response.headers_mut().extend(seconds.map(|it| (header::RETRY_AFTER, it)));
+            return response;
         }
 
         if embeds {
             return embeddings(body)
                 .unwrap_or_else(|error| failure(StatusCode::BAD_REQUEST, error.message()));
         }
-        let text = self.script.answer.as_deref().unwrap_or(ANSWER);
+        let text = self.script.answer.as_deref().unwrap_or(RESPONSE_TEXT);
         if request["stream"] == true {
             return stream(Words::new(text, &request, self.script.pause));
         }
-        let answer = json!({
+        let response = json!({
             "id": "chatcmpl-mock", "object": "chat.completion", "created": 0,
             "model": request["model"],
             "choices": [{
@@ -150,7 +151,7 @@ impl Play {
             }],
             "usage": usage(&request, text),
         });
-        whole(StatusCode::OK, &answer)
+        whole(StatusCode::OK, &response)
     }
 
     /// Counts this call, and returns the status if it is one that fails.
@@ -181,7 +182,7 @@ fn embeddings(body: Bytes) -> Result<UpstreamResponse> {
     let model = request.model.unwrap_or_default();
     let summary = CallSummary { model, ..CallSummary::default() };
     let body = OpenAiEmbeddings.encode(&response, Some(&usage), &summary);
-    Ok(json_answer(StatusCode::OK, body))
+    Ok(json_response(StatusCode::OK, body))
 }
 
 /// Numbers between -1 and 1 without an end, each drawn from the one before.
@@ -212,22 +213,22 @@ fn failure(status: StatusCode, message: &str) -> UpstreamResponse {
 }
 
 fn whole(status: StatusCode, body: &Value) -> UpstreamResponse {
-    json_answer(status, body.to_string().into())
+    json_response(status, body.to_string().into())
 }
 
-fn json_answer(status: StatusCode, body: Bytes) -> UpstreamResponse {
-    let mut answer = Response::new(Either::Left(Full::new(body)));
-    *answer.status_mut() = status;
+fn json_response(status: StatusCode, body: Bytes) -> UpstreamResponse {
+    let mut response = Response::new(Either::Left(Full::new(body)));
+    *response.status_mut() = status;
     let kind = header::HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-    answer
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 fn stream(words: Words) -> UpstreamResponse {
-    let mut answer = Response::new(Either::Right(words));
+    let mut response = Response::new(Either::Right(words));
     let kind = header::HeaderValue::from_static("text/event-stream");
-    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-    answer
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// A streamed response: a role, the words one by one, a finish, the usage if requested, the end.

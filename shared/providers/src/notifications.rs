@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How large a receiver's answer may be to be read, in bytes.
-const MAX_ANSWER_BYTES: usize = 256 * 1024;
+const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 /// How long a receiver may take to accept a message.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -86,17 +86,17 @@ impl Client {
             body,
         });
         let exchanged = async {
-            let answer = sent.await?;
-            let (head, body) = answer.into_parts();
+            let response = sent.await?;
+            let (head, body) = response.into_parts();
             if !head.status.is_success() {
                 return Err(refused(&format!("it returned status {}", head.status.as_u16())));
             }
-            let read = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+            let read = Limited::new(body, MAX_RESPONSE_BYTES).collect().await;
             let read = read.map_err(|error| refused("its response broke off").caused_by(error))?;
             Ok(read.to_bytes())
         };
-        let answer = tokio::time::timeout(TIMEOUT, exchanged).await;
-        answer.map_err(|_elapsed| refused("it did not respond in time"))?
+        let response = tokio::time::timeout(TIMEOUT, exchanged).await;
+        response.map_err(|_elapsed| refused("it did not respond in time"))?
     }
 
     /// Where a message goes: services of AWS may be played by somebody else.

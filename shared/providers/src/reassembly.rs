@@ -15,15 +15,15 @@ use canonical::{
 pub(crate) fn response_from_events(
     events: impl IntoIterator<Item = StreamEvent>,
 ) -> Result<GatewayResponse> {
-    let mut answer = Assembly::default();
+    let mut assembly = Assembly::default();
     for event in events {
         // Usage may come in several events; the last one has the totals.
-        answer.usage = event.usage.or(answer.usage);
+        assembly.usage = event.usage.or(assembly.usage);
         if let EventBody::Delta(choice, delta) = event.body {
-            answer.add(choice, *delta);
+            assembly.add(choice, *delta);
         }
     }
-    answer.finish()
+    assembly.finish()
 }
 
 #[derive(Default)]
@@ -61,8 +61,8 @@ impl Assembly {
         if choices.is_empty() {
             return Err(Error::new(ErrorKind::Upstream, "ended its stream without content"));
         }
-        let answer = ChatResponse { id: self.id, model: self.model, choices };
-        Ok(GatewayResponse { body: ResponseBody::Chat(answer), usage: self.usage, facts: None })
+        let chat = ChatResponse { id: self.id, model: self.model, choices };
+        Ok(GatewayResponse { body: ResponseBody::Chat(chat), usage: self.usage, facts: None })
     }
 }
 
@@ -150,10 +150,13 @@ impl OpenChoice {
 }
 
 /// The stream events that a whole response would have come in, its end included.
-pub(crate) fn events_from_response(answer: ChatResponse, usage: Option<Usage>) -> Vec<StreamEvent> {
-    let start = Delta::Start { id: answer.id, model: answer.model };
+pub(crate) fn events_from_response(
+    response: ChatResponse,
+    usage: Option<Usage>,
+) -> Vec<StreamEvent> {
+    let start = Delta::Start { id: response.id, model: response.model };
     let mut events = vec![StreamEvent::delta(0, start)];
-    for (number, choice) in (0..).zip(answer.choices) {
+    for (number, choice) in (0..).zip(response.choices) {
         let mut calls = 0..;
         for part in choice.parts {
             let deltas = deltas_of_part(part, &mut calls);
@@ -202,7 +205,7 @@ mod tests {
 
     use super::*;
 
-    fn answer() -> ChatResponse {
+    fn response() -> ChatResponse {
         let call = |id: &str, arguments: &str| {
             let (id, name) = (id.to_owned(), "look".to_owned());
             Part::new(Content::ToolCall(ToolCall { id, name, arguments: arguments.to_owned() }))
@@ -231,12 +234,12 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_survives_being_streamed_and_collected() {
+    fn a_response_survives_being_streamed_and_collected() {
         let usage = Some(Usage { input: 3, output: 4, ..Usage::default() });
-        let again = response_from_events(events_from_response(answer(), usage)).unwrap();
+        let again = response_from_events(events_from_response(response(), usage)).unwrap();
         assert_eq!(again.usage, usage);
         let ResponseBody::Chat(again) = again.body else { panic!("{again:?}") };
-        assert_eq!(again, answer());
+        assert_eq!(again, response());
     }
 
     #[test]
@@ -248,10 +251,10 @@ mod tests {
             Delta::End,
         ];
         let events = deltas.into_iter().map(|it| StreamEvent::delta(0, it));
-        let ResponseBody::Chat(answer) = response_from_events(events).unwrap().body else {
+        let ResponseBody::Chat(chat) = response_from_events(events).unwrap().body else {
             panic!("this is a chat");
         };
-        assert_eq!(answer.choices[0].parts, [Part::text("Hello")]);
+        assert_eq!(chat.choices[0].parts, [Part::text("Hello")]);
     }
 
     #[test]
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_without_content_is_no_answer() {
+    fn a_stream_without_content_is_no_response() {
         let error = response_from_events([StreamEvent::delta(0, Delta::End)]).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Upstream);
     }

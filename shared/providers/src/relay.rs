@@ -95,15 +95,15 @@ impl Upstream {
             Error::new(ErrorKind::Timeout, message)
         };
         let sent = progress.within(limit, sent).await;
-        let answer = sent.ok_or_else(timed_out).and_then(|it| it).map_err(from_provider)?;
+        let response = sent.ok_or_else(timed_out).and_then(|it| it).map_err(from_provider)?;
         // Errors are decoded, so that the client reads them in its own API's format and without
         // secrets.
-        if !answer.status().is_success() {
-            let error = response::decode_error(answer, now).await;
+        if !response.status().is_success() {
+            let error = response::decode_error(response, now).await;
             return Err(from_provider(redact_error(about_the_object(error), &endpoint.secrets)));
         }
 
-        let (head, body) = answer.into_parts();
+        let (head, body) = response.into_parts();
         let silence = Box::pin(tokio::time::sleep(self.idle_timeout()));
         Ok(RelayResponse {
             status: head.status.as_u16(),

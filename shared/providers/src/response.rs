@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How large a whole response may be.
-const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
 /// How many bytes are reserved for a whole response at first.
 const FIRST_BYTES: usize = 8 * 1024;
 /// How much of a failure is read.
@@ -129,11 +129,11 @@ async fn decode_stream(
         let whole = read_whole(&first, body, context.memory).await?;
         // Decoded even in the client's own format, since its frames have to be made.
         let response = context.decode_whole(whole.clone(), headers, DecodeMode::Translate)?;
-        let ResponseBody::Chat(answer) = response.body else {
+        let ResponseBody::Chat(chat) = response.body else {
             let message = "returned a whole response to a streaming request";
             return Err(Error::new(ErrorKind::Upstream, message));
         };
-        let events = events_from_response(answer, response.usage);
+        let events = events_from_response(chat, response.usage);
         let mut stream = EventStream::from_events(source, events);
         if let Some(most) = context.keep {
             // The bytes of the whole response are what is kept, not the frames that are made of it.
@@ -183,10 +183,10 @@ impl ResponseContext<'_> {
             _ => self.format.outbound().response(body, self.options(mode))?,
         };
         response.usage = response.usage.or_else(|| response_headers::usage(headers));
-        if let ResponseBody::Chat(answer) = &mut response.body {
-            self.tool_names.restore(answer);
+        if let ResponseBody::Chat(chat) = &mut response.body {
+            self.tool_names.restore(chat);
             // Bedrock, for one, names no model in its responses.
-            answer.model.get_or_insert_with(|| self.model.to_owned());
+            chat.model.get_or_insert_with(|| self.model.to_owned());
         }
         Ok(response)
     }
@@ -240,7 +240,7 @@ async fn read_first_bytes(body: &mut reqwest::Body) -> Result<Bytes> {
 async fn read_whole(first: &[u8], mut body: reqwest::Body, memory: &MemoryBudget) -> Result<Bytes> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let capacity = first.len().saturating_add(announced).max(FIRST_BYTES);
-    let mut buffer = MemoryBuffer::new(capacity, MAX_ANSWER_BYTES, memory)?;
+    let mut buffer = MemoryBuffer::new(capacity, MAX_RESPONSE_BYTES, memory)?;
     buffer.push(first)?;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(broken_body)?.into_data() else { continue };
@@ -312,8 +312,8 @@ fn check_compaction(response: &GatewayResponse) -> Result<()> {
 }
 
 /// Decodes a failure's status, headers and body.
-pub(crate) async fn decode_error(answer: http::Response<reqwest::Body>, now: u64) -> Error {
-    let (head, body) = answer.into_parts();
+pub(crate) async fn decode_error(response: http::Response<reqwest::Body>, now: u64) -> Error {
+    let (head, body) = response.into_parts();
     let read = Limited::new(body, MAX_ERROR_BYTES).collect();
     // The status alone says enough to go on; a body that hangs must not cost the next target's
     // time.

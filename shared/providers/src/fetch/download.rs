@@ -47,13 +47,13 @@ pub(super) async fn download(
         .header(header::ACCEPT_ENCODING, "identity")
         .header(header::CONNECTION, "close");
 
-    let answer = request.send().await.map_err(|error| unreachable(url, error))?;
+    let response = request.send().await.map_err(|error| unreachable(url, error))?;
     // A last look at what was really connected to, should the client ever resolve by itself.
-    let is_pinned = answer.remote_addr().is_some_and(|it| sockets.contains(&it));
+    let is_pinned = response.remote_addr().is_some_and(|it| sockets.contains(&it));
     if !is_pinned {
         return Err("was reached at an address that was not checked".to_owned());
     }
-    read(url, answer, budget).await
+    read(url, response, budget).await
 }
 
 /// The sockets behind a host's addresses, all of which have to be public.
@@ -109,20 +109,20 @@ fn client_for(
 }
 
 /// Reads a response as far as the budget goes.
-async fn read(url: &MediaUrl, mut answer: Response, budget: Budget<'_>) -> Result<File, String> {
-    let status = answer.status();
+async fn read(url: &MediaUrl, mut response: Response, budget: Budget<'_>) -> Result<File, String> {
+    let status = response.status();
     if status.is_redirection() {
         return Err(format!("returned a redirect ({status}), and none is followed"));
     }
     if status != StatusCode::OK {
         return Err(format!("returned {}", status.as_u16()));
     }
-    let encoding = header_text(&answer, header::CONTENT_ENCODING);
+    let encoding = header_text(&response, header::CONTENT_ENCODING);
     if !matches!(&*encoding, "" | "identity") {
         return Err("returned a compression that was not requested".to_owned());
     }
 
-    let length = answer.content_length().unwrap_or(0);
+    let length = response.content_length().unwrap_or(0);
     // Refused by its announced length, before any of it is read.
     if !budget.has(length) {
         return Err(budget.exceeded());
@@ -130,8 +130,8 @@ async fn read(url: &MediaUrl, mut answer: Response, budget: Budget<'_>) -> Resul
     // A length is only announced; room for all of it would be taken by one line of a header.
     let capacity = usize::try_from(length).map_or(0, |it| it.min(MAX_INITIAL_CAPACITY));
     let mut bytes = Vec::with_capacity(capacity);
-    let declared = header_text(&answer, header::CONTENT_TYPE);
-    while let Some(data) = answer.chunk().await.map_err(|error| broke(url, error))? {
+    let declared = header_text(&response, header::CONTENT_TYPE);
+    while let Some(data) = response.chunk().await.map_err(|error| broke(url, error))? {
         if !budget.spend(data.len() as u64) {
             return Err(budget.exceeded());
         }
@@ -146,8 +146,8 @@ async fn read(url: &MediaUrl, mut answer: Response, budget: Budget<'_>) -> Resul
     Ok(File { bytes, media_type })
 }
 
-fn header_text(answer: &Response, name: header::HeaderName) -> String {
-    let value = answer.headers().get(name);
+fn header_text(response: &Response, name: header::HeaderName) -> String {
+    let value = response.headers().get(name);
     value.map_or("", |it| it.to_str().unwrap_or("?")).to_owned()
 }
 

@@ -152,8 +152,8 @@ impl World {
     }
 
     /// Why `a.test`, which answers this, gives no picture.
-    async fn refusal_of(&self, answer: ScriptedResponse) -> String {
-        self.fake.respond_with([answer]);
+    async fn refusal_of(&self, response: ScriptedResponse) -> String {
+        self.fake.respond_with([response]);
         self.refusal("https://a.test/p?secret").await
     }
 
@@ -419,8 +419,8 @@ async fn a_file_that_is_no_image_is_rejected() {
         ("image/svg+xml", b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
         ("image/png", b""),
     ] {
-        let answer = ScriptedResponse::raw(200, kind, body);
-        assert_eq!(world(&[PUBLIC]).await.refusal_of(answer).await, odd, "{kind}");
+        let response = ScriptedResponse::raw(200, kind, body);
+        assert_eq!(world(&[PUBLIC]).await.refusal_of(response).await, odd, "{kind}");
     }
     let contradicted = "`a.test` returned a `Content-Type` that its bytes contradict";
     let page = ScriptedResponse::raw(200, "text/html", PNG);
@@ -432,14 +432,14 @@ async fn a_file_that_is_no_image_is_rejected() {
 
 #[tokio::test]
 async fn an_answer_that_is_packed_or_partial_or_broken_is_refused() {
-    for (answer, expected) in [
+    for (response, expected) in [
         (image_answer().header("content-encoding", "gzip"), "returned a compression"),
         (image_answer().status(206), "returned 206"),
         (image_answer().status(500), "returned 500"),
         (ScriptedResponse::close(), "broke off"),
         (ScriptedResponse::stream([Step::Frame(Bytes::from_static(PNG)), Step::Cut]), "broke off"),
     ] {
-        let why = world(&[PUBLIC]).await.refusal_of(answer).await;
+        let why = world(&[PUBLIC]).await.refusal_of(response).await;
         assert!(why.starts_with(&format!("`a.test` {expected}")), "{why}");
     }
 }
@@ -537,8 +537,8 @@ async fn a_provider_is_sent_what_was_fetched_and_the_next_one_too() {
     let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
     first.respond_with([openai::error(500, "x", "no")]);
     second.respond_with([openai::completion("Hi")]);
-    let (answer, failures) = send(world.fetch, &two_steps(&first, &second)).await;
-    assert!(answer.is_ok() && failures.len() == 1, "{failures:?}");
+    let (response, failures) = send(world.fetch, &two_steps(&first, &second)).await;
+    assert!(response.is_ok() && failures.len() == 1, "{failures:?}");
     for provider in [first, second] {
         let part = provider.requests()[0].json()["messages"][0]["content"][0].clone();
         assert_eq!(part["file"]["file_data"], "data:application/pdf;base64,JVBERi0xLjc=", "{part}");
@@ -551,8 +551,8 @@ async fn a_provider_is_not_called_when_nothing_is_fetched() {
     let mut world = world(&[PUBLIC]).await;
     world.fetch.hosts.clear();
     let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
-    let (answer, failures) = send(world.fetch, &two_steps(&first, &second)).await;
-    let error = answer.unwrap_err();
+    let (response, failures) = send(world.fetch, &two_steps(&first, &second)).await;
+    let error = response.unwrap_err();
     assert_eq!(
         (error.kind, error.param.as_deref()),
         (ErrorKind::Unsupported, Some("messages[].content[].file"),)
