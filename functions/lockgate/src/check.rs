@@ -1,4 +1,4 @@
-//! `lockgate check`: every fault of a configuration file, each with its place.
+//! `lockgate check`: every error of a configuration file, each with its place.
 
 use std::{fs, io, path::Path};
 
@@ -7,7 +7,7 @@ use config::{Config, ConfigError, ProviderKind, read};
 /// Looks a variable of the environment up.
 pub(crate) type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
 
-/// Prints every fault of a file, or what is in it. Gives the configuration if it is good.
+/// Prints every error of a file, or what is in it. Gives the configuration if it is good.
 pub(crate) fn check(
     path: &Path,
     variables: Variables<'_>,
@@ -25,7 +25,7 @@ pub(crate) fn check(
     Ok(Some(config))
 }
 
-/// Reads a configuration file. Gives nothing when it is bad, after printing every fault.
+/// Reads a configuration file. Gives nothing when it is bad, after printing every error.
 pub(crate) fn load(
     path: &Path,
     variables: Variables<'_>,
@@ -41,11 +41,11 @@ pub(crate) fn load(
         }
     };
 
-    let faults = match read(&text, variables, kinds) {
+    let errors = match read(&text, variables, kinds) {
         Ok(config) => return Ok(Some(config)),
-        Err(faults) => faults,
+        Err(errors) => errors,
     };
-    report(path, faults.iter(), out)?;
+    report(path, errors.iter(), out)?;
     Ok(None)
 }
 
@@ -56,26 +56,26 @@ pub(crate) fn report_files(
     config: &Config,
     out: &mut dyn io::Write,
 ) -> io::Result<bool> {
-    let faults = edge::file_errors(config);
-    if faults.is_empty() {
+    let errors = edge::file_errors(config);
+    if errors.is_empty() {
         return Ok(true);
     }
     let text = fs::read_to_string(path).unwrap_or_default();
-    report(path, config::placed(&text, faults).iter(), out)?;
+    report(path, config::placed(&text, errors).iter(), out)?;
     Ok(false)
 }
 
-/// Prints faults, each with its place.
+/// Prints errors, each with its place.
 fn report<'f>(
     path: &Path,
-    faults: impl ExactSizeIterator<Item = &'f ConfigError>,
+    errors: impl ExactSizeIterator<Item = &'f ConfigError>,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    let (file, count) = (path.display(), faults.len());
-    for fault in faults {
+    let (file, count) = (path.display(), errors.len());
+    for error in errors {
         // `file:line:column:` is what editors jump to.
-        let gap = if fault.position.is_some() { "" } else { " " };
-        writeln!(out, "{file}:{gap}{fault}")?;
+        let gap = if error.position.is_some() { "" } else { " " };
+        writeln!(out, "{file}:{gap}{error}")?;
     }
     writeln!(out, "{file}: {}", counted(count, "fault"))
 }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_a_bad_file_is_a_line_that_editors_can_follow() {
+    fn every_error_of_a_bad_file_is_a_line_that_editors_can_follow() {
         let text = "port: x\nproviders: [{name: p, type: ollama}]\ndefault_provider: q\n";
         assert_eq!(
             checked("bad", text),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_the_configuration_names_and_cannot_be_used_is_a_fault() {
+    fn a_file_that_the_configuration_names_and_cannot_be_used_is_an_error() {
         let text = "ca_file: /nowhere/ca.pem\nproviders:\n- {name: p, type: ollama, ca_file: /nowhere/p.pem}\n\
                     tls: {cert: /nowhere/c.pem, key: /nowhere/k.pem}\n";
         let (good, printed) = checked("files", text);

@@ -1,6 +1,6 @@
 //! The configuration where there is no file: every provider whose key is in the environment.
 
-use config::document::{Entries, Written, document_to_yaml};
+use config::yaml_tree::{Entries, Written, entries_to_yaml};
 use edge::settings::Environment;
 use gateway::KeyedProvider;
 use storage::Secret;
@@ -78,14 +78,14 @@ pub(crate) fn find(environment: &Environment) -> Option<FoundConfig> {
         }
         Written::Map(entries)
     };
-    let document = mapping([
+    let entries = mapping([
         ("api_key", Written::Bare(format!("${{{KEY_VARIABLE}}}"))),
         // For names that no list knows yet: providers publish models daily.
         ("default_provider", text(first.kind.name)),
         ("providers", Written::List(providers.iter().map(provider).collect())),
         ("models", Written::List(models)),
     ]);
-    let yaml = document_to_yaml(&document);
+    let yaml = entries_to_yaml(&entries);
     Some(FoundConfig { yaml, providers, models: names.len(), client_key })
 }
 

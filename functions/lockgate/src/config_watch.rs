@@ -61,7 +61,7 @@ impl Watch {
             if !is_settled || now == seen {
                 continue;
             }
-            // Also for a bad file: its faults are printed once, not twice a second.
+            // Also for a bad file: its errors are printed once, not twice a second.
             seen = now;
             match self.read() {
                 Ok(config) => {

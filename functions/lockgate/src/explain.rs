@@ -88,10 +88,10 @@ fn print(
     }
 
     let mut first = true;
-    for (outlook, fault) in outlook {
+    for (outlook, reason) in outlook {
         let target = &plan.targets[outlook.target];
-        let why = match (outlook.verdict, fault) {
-            (_, Some(fault)) => format!("skipped: {fault}"),
+        let why = match (outlook.verdict, reason) {
+            (_, Some(reason)) => format!("skipped: {reason}"),
             (Verdict::Attempted, None) if std::mem::take(&mut first) => "tried first".to_owned(),
             (Verdict::Attempted, None) => "tried when those before it fail".to_owned(),
             (Verdict::CoolingDown(left), None) => {

@@ -19,7 +19,7 @@ use crate::{
 /// Time for one request and its response.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// The most bytes of a response that are read.
-const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+const MAX_RESPONSE_BYTES: u64 = 64 * 1024;
 /// The first byte of an alert (RFC 8446, section 5.1).
 const TLS_ALERT: u8 = 21;
 /// The pause between two requests.
@@ -76,16 +76,16 @@ fn port(options: HealthOptions) -> Result<u16, Failure> {
 /// that overtakes the alert, which shows that it runs; whether it is ready is not asked then, since
 /// no name is known under which its certificate holds.
 fn ask(address: SocketAddr) -> Result<(), String> {
-    let answer = match exchange(address) {
+    let response = match exchange(address) {
         Err(error) if is_closed_by_peer(&error) => return Ok(()),
         outcome => outcome.map_err(|error| error.to_string())?,
     };
-    if answer.first() == Some(&TLS_ALERT) {
+    if response.first() == Some(&TLS_ALERT) {
         return Ok(());
     }
 
     let line =
-        String::from_utf8_lossy(answer.split(|byte| *byte == b'\r').next().unwrap_or_default());
+        String::from_utf8_lossy(response.split(|byte| *byte == b'\r').next().unwrap_or_default());
     if line.split(' ').nth(1) == Some("200") {
         Ok(())
     } else {
@@ -111,8 +111,8 @@ fn exchange(address: SocketAddr) -> io::Result<Vec<u8>> {
     socket.set_write_timeout(Some(TIMEOUT))?;
     // Without this the read below would wait for the server's keep-alive to end.
     write!(socket, "GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = vec![];
+    let mut response = vec![];
     // A server that resets the connection behind its response has responded.
-    let read = socket.take(MAX_ANSWER_BYTES).read_to_end(&mut answer);
-    if answer.is_empty() { read.map(|_| answer) } else { Ok(answer) }
+    let read = socket.take(MAX_RESPONSE_BYTES).read_to_end(&mut response);
+    if response.is_empty() { read.map(|_| response) } else { Ok(response) }
 }

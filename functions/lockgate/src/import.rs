@@ -51,8 +51,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     // What was imported has to be a configuration, whatever its variables hold.
     // Values are not known here; a URL fits every place that a variable may have.
     let variables = |name: &str| Some(format!("https://{}.example", name.replace('_', "-")));
-    if let Err(faults) = config::read(&imported.yaml, &variables, &gateway::kinds()) {
-        note(&format!("What was imported still has faults; mend them:\n{faults}"));
+    if let Err(errors) = config::read(&imported.yaml, &variables, &gateway::kinds()) {
+        note(&format!("What was imported still has faults; mend them:\n{errors}"));
     }
 
     match &options.output {

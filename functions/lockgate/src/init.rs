@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use config::document::{Written, document_to_yaml};
+use config::yaml_tree::{Written, entries_to_yaml};
 use edge::settings::Environment;
 use gateway::KeyedProvider;
 
@@ -70,7 +70,7 @@ pub(crate) async fn init(options: Options) -> Result<ExitCode, Failure> {
         None => ask_client_key()?,
     };
 
-    let yaml = document(&chosen);
+    let yaml = config_yaml(&chosen);
     let comment = format!("# yaml-language-server: $schema={SCHEMA}\n");
     let at = |name: &str| options.folder.join(name);
     // First, since it refuses when there is a configuration: nothing else is touched then.
@@ -90,7 +90,7 @@ pub(crate) async fn init(options: Options) -> Result<ExitCode, Failure> {
     let environment = Environment::with_file(&at(VARIABLES), true).map_err(Failure::Usage)?;
     let variables = |name: &str| environment.get(name);
     let config = config::read(&yaml, &variables, &gateway::kinds());
-    let config = config.map_err(|faults| Failure::Usage(faults.to_string()))?;
+    let config = config.map_err(|errors| Failure::Usage(errors.to_string()))?;
     let model = if options.offline {
         None
     } else {
@@ -152,13 +152,13 @@ fn no_keyed_type(name: &str) -> String {
 /// A provider and the key that the operator gives, which no variable of the environment may take the
 /// place of.
 fn with_given_key(kind: KeyedProvider, key: &str, environments: &[&Environment]) -> Chosen {
-    let usual = kind.key_variables.first().copied().unwrap_or("PROVIDER_API_KEY");
+    let default_name = kind.key_variables.first().copied().unwrap_or("PROVIDER_API_KEY");
     let is_free =
         |name: &String| environments.iter().all(|it| it.get(name).is_none_or(|value| value == key));
-    let usual_ones = kind.key_variables.iter().map(|name| (*name).to_owned());
-    let numbered = (1..).map(|number| format!("LOCKGATE_{usual}_{number}"));
-    let variable = usual_ones.chain(numbered).find(is_free);
-    let variable = variable.unwrap_or_else(|| usual.to_owned());
+    let default_names = kind.key_variables.iter().map(|name| (*name).to_owned());
+    let numbered = (1..).map(|number| format!("LOCKGATE_{default_name}_{number}"));
+    let variable = default_names.chain(numbered).find(is_free);
+    let variable = variable.unwrap_or_else(|| default_name.to_owned());
     Chosen { kind, variable, key: Some(key.to_owned()) }
 }
 
@@ -195,14 +195,14 @@ fn ask_client_key() -> Result<String, Failure> {
     Ok(key.expose().to_owned())
 }
 
-fn document(chosen: &[Chosen]) -> String {
+fn config_yaml(chosen: &[Chosen]) -> String {
     let provider = |it: &Chosen| {
         let key = Written::Bare(format!("${{{}}}", it.variable));
         let name = text(it.kind.name);
         Written::Map(mapping([("name", name.clone()), ("type", name), ("api_key", key)]))
     };
     let first = chosen.first().map_or("", |it| it.kind.name);
-    document_to_yaml(&mapping([
+    entries_to_yaml(&mapping([
         ("api_key", Written::Bare(format!("${{{CLIENT_KEY}}}"))),
         ("default_provider", text(first)),
         ("providers", Written::List(chosen.iter().map(provider).collect())),

@@ -96,7 +96,7 @@ pub(crate) fn found(named: Option<PathBuf>, environment: &Environment) -> Result
         let config = config(&path, environment)?;
         return Ok(Found { config, origin: Origin::File(path) });
     }
-    let failed = |faults: ConfigErrors| Failure::Other(faults.to_string());
+    let failed = |errors: ConfigErrors| Failure::Other(errors.to_string());
 
     let Some(found) = config_from_environment::find(environment) else {
         let config = config::read(DEMO, &|_| None, &gateway::kinds()).map_err(failed)?;

@@ -125,7 +125,7 @@ fn password(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<SecretSource> {
         && is_password_hash(value.expose())
         && value.expose().split('$').filter(|part| !part.is_empty()).count() != 5
     {
-        reader.fault(node.at, "is no argon2id hash: write $argon2id$v=19$m=…,t=…,p=…$salt$hash");
+        reader.report(node.at, "is no argon2id hash: write $argon2id$v=19$m=…,t=…,p=…$salt$hash");
     }
     Some(source)
 }

@@ -47,7 +47,7 @@ fn proxy(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Proxy> {
         return Some(Proxy::None);
     }
     if let Err(message) = values::proxy_url(value.expose()) {
-        reader.fault(node.at, message);
+        reader.report(node.at, message);
     }
     Some(Proxy::Url(source))
 }
@@ -67,11 +67,11 @@ pub(super) fn pool(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<PoolOptio
 impl ConnectionOptions {
     /// The options of a provider, and for what they leave open those of the whole document.
     #[must_use]
-    pub fn or(&self, document: &Self) -> Self {
+    pub fn or(&self, defaults: &Self) -> Self {
         Self {
-            proxy: self.proxy.clone().or_else(|| document.proxy.clone()),
-            ca_file: self.ca_file.clone().or_else(|| document.ca_file.clone()),
-            connect_timeout: self.connect_timeout.or(document.connect_timeout),
+            proxy: self.proxy.clone().or_else(|| defaults.proxy.clone()),
+            ca_file: self.ca_file.clone().or_else(|| defaults.ca_file.clone()),
+            connect_timeout: self.connect_timeout.or(defaults.connect_timeout),
         }
     }
 
@@ -164,8 +164,8 @@ providers:
             ("http://p:0", "has a bad port"),
         ] {
             let text = format!("proxy: '{url}'\nproviders: [{{name: a, base_url: 'http://a'}}]");
-            let faults = read::read(&text, &|_| None, &KINDS).unwrap_err().to_string();
-            assert!(faults.contains(reason) && !faults.contains("hunter2"), "{url}: {faults}");
+            let errors = read::read(&text, &|_| None, &KINDS).unwrap_err().to_string();
+            assert!(errors.contains(reason) && !errors.contains("hunter2"), "{url}: {errors}");
         }
     }
 }

@@ -107,7 +107,7 @@ pub(super) fn keys(
         Some(_) | None => return one.flatten().into_iter().chain(several).collect(),
     };
     let key = if node.is_some() { "api_keys" } else { "api_key" };
-    reader.inside(key, |reader| reader.fault(at, message));
+    reader.inside(key, |reader| reader.report(at, message));
     vec![]
 }
 
@@ -144,7 +144,7 @@ fn key_source(
         return Some(KeySource::Secret(source));
     };
     let Some(hash) = KeyHash::parse(digits) else {
-        reader.fault(node.at, "after `sha256:` come the 64 hexadecimal digits of a hash");
+        reader.report(node.at, "after `sha256:` come the 64 hexadecimal digits of a hash");
         return None;
     };
     // Two tenants with one key could not be told apart when a client shows it.
@@ -173,7 +173,7 @@ fn moment(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<u64> {
     let moment = OffsetDateTime::parse(&whole, &Rfc3339).ok();
     let seconds = moment.and_then(|it| u64::try_from(it.unix_timestamp()).ok());
     if seconds.is_none() {
-        reader.fault(node.at, "is no date: write 2027-01-31, or 2027-01-31T18:00:00Z");
+        reader.report(node.at, "is no date: write 2027-01-31, or 2027-01-31T18:00:00Z");
     }
     seconds
 }

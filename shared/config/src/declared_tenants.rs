@@ -236,7 +236,7 @@ fn complain(reader: &mut Reader<'_>, fields: Fields<'_>, error: &FieldError) {
     let message = message.strip_prefix("This ").unwrap_or(message);
     // A rule over several fields may name one that is absent, which stands nowhere.
     let at = place_of(fields, &error.field).or(fields.at);
-    reader.inside(&error.field, |reader| reader.fault(at, message));
+    reader.inside(&error.field, |reader| reader.report(at, message));
 }
 
 fn place_of(fields: Fields<'_>, field: &str) -> Option<Position> {
@@ -280,7 +280,7 @@ fn check_provider(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>
         && !is_given("base_url")
     {
         let message = "needs a provider or a base_url that it is for";
-        reader.inside("provider_api_key", |reader| reader.fault(node.at, message));
+        reader.inside("provider_api_key", |reader| reader.report(node.at, message));
     }
     let is_type = |text: &str| rules.kinds.iter().any(|kind| kind.name == text);
     // A preset's name with a key is a provider that only this tenant has; without one it must be
@@ -332,7 +332,7 @@ fn json(reader: &mut Reader<'_>, field: &str, node: &Node<'_>) -> Option<Json> {
     }
 }
 
-/// Writes a declared tenant; what is usual is left out.
+/// Writes a declared tenant; what is a default is left out.
 pub(super) fn write(it: &DeclaredTenant, secret: WriteSecret<'_>) -> Entries {
     let mut map = Map::default();
     let settings = &it.settings;
@@ -346,9 +346,10 @@ pub(super) fn write(it: &DeclaredTenant, secret: WriteSecret<'_>) -> Entries {
     }
 
     // Compared with an untouched tenant, so that a new setting with a default needs no line here.
-    let usual = TenantSettings::named(&settings.name).to_json();
+    let default = TenantSettings::named(&settings.name).to_json();
     let fields = settings.to_json();
-    for (field, value) in fields.iter().filter(|(field, value)| usual.get(*field) != Some(value)) {
+    for (field, value) in fields.iter().filter(|(field, value)| default.get(*field) != Some(value))
+    {
         map.put(field, written(value));
     }
     let place = Place::TenantProvider { tenant: settings.name.clone() };

@@ -28,10 +28,10 @@ pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
     /// The errors, of which there is at least one, in order of place.
-    pub(super) fn in_order(mut faults: Vec<ConfigError>) -> Self {
+    pub(super) fn in_order(mut errors: Vec<ConfigError>) -> Self {
         // A stable sort: errors without a place keep the order in which they were found.
-        faults.sort_by_key(|fault| fault.position);
-        Self(faults)
+        errors.sort_by_key(|error| error.position);
+        Self(errors)
     }
 
     /// Each of them.
@@ -69,9 +69,9 @@ impl fmt::Display for ConfigError {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.0.iter().enumerate() {
+        for (index, error) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{fault}")?;
+            write!(f, "{separator}{error}")?;
         }
         Ok(())
     }

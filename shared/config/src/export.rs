@@ -1,4 +1,4 @@
-//! A document as YAML that people read, and that reads back as the same document.
+//! A configuration as YAML that people read, and that reads back as the same configuration.
 //!
 //! Values of secrets are never written: a variable stands for each.
 
@@ -10,7 +10,7 @@ use super::{
     write::{self, Written},
 };
 
-/// Writes a document in the order of the contract, with what is usual left out.
+/// Writes a configuration in the order of its reference, with defaults left out.
 pub fn to_yaml(config: &Config) -> String {
     let variables = variables(config);
     let secret = |place: &_, source: &SecretSource| match (variables.get(place), source) {
@@ -42,8 +42,8 @@ pub fn to_yaml(config: &Config) -> String {
     yaml
 }
 
-/// Writes any document: what stands at its top, and its lists of mappings as sections behind it.
-pub fn document_to_yaml(entries: &write::Entries) -> String {
+/// Writes any entries: what stands at the top, and lists of mappings as sections behind it.
+pub fn entries_to_yaml(entries: &write::Entries) -> String {
     let is_section = |value: &Written| matches!(value, Written::List(items) if matches!(items.first(), Some(Written::Map(_))));
     let (sections, settings): (write::Entries, write::Entries) =
         entries.iter().cloned().partition(|(_, value)| is_section(value));

@@ -18,7 +18,7 @@ pub(super) const FETCH: Keys = Keys {
         ),
         Key::new(
             "max_bytes",
-            Takes::Whole(1, MOST_BYTES),
+            Takes::Whole(1, MAX_BYTES),
             "10000000",
             "how many bytes all that is fetched for one request may have together; at most 100000000",
         ),
@@ -31,7 +31,7 @@ pub(super) const FETCH: Keys = Keys {
     ],
 };
 /// As much as a request may grow by: more than any provider takes in one request.
-const MOST_BYTES: u64 = 100_000_000;
+const MAX_BYTES: u64 = 100_000_000;
 
 /// Reads what may be fetched.
 pub(super) fn fetch(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Fetch> {
@@ -42,7 +42,7 @@ pub(super) fn fetch(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Fetch> {
         let host = reader.checked_text(node, host).to_ascii_lowercase();
         // Two entries for one host would hide which of them an operator has to remove.
         if hosts.contains(&host) {
-            reader.fault(node.at, "is given twice; remove one");
+            reader.report(node.at, "is given twice; remove one");
         } else if !host.is_empty() {
             hosts.push(host);
         }

@@ -94,12 +94,12 @@ pub(super) fn unpriced(reader: &mut Reader<'_>, node: &Node<'_>) -> Unpriced {
 
 pub(super) fn store_down(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<UnreachablePolicy> {
     let fields = reader.fields(node, &STORE_DOWN)?;
-    let usual = UnreachablePolicy::default();
+    let default = UnreachablePolicy::default();
     let rate_limits = reader.optional(fields, "rate_limits", |it, node| it.word(node, &WHEN_DOWN));
     let budgets = reader.optional(fields, "budgets", |it, node| it.word(node, &WHEN_DOWN));
     Some(UnreachablePolicy {
-        rate_limits: rate_limits.flatten().unwrap_or(usual.rate_limits),
-        budgets: budgets.flatten().unwrap_or(usual.budgets),
+        rate_limits: rate_limits.flatten().unwrap_or(default.rate_limits),
+        budgets: budgets.flatten().unwrap_or(default.budgets),
     })
 }
 
@@ -123,7 +123,7 @@ fn url(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<SecretSource> {
     if let SecretSource::Value { value, .. } = &source
         && let Err(message) = values::http_url(value.expose())
     {
-        reader.fault(node.at, message);
+        reader.report(node.at, message);
     }
     Some(source)
 }
@@ -147,13 +147,13 @@ pub(super) fn write_unpriced(it: Unpriced) -> Option<Written> {
 }
 
 pub(super) fn write_store_down(it: UnreachablePolicy) -> Option<Written> {
-    let usual = UnreachablePolicy::default();
+    let default = UnreachablePolicy::default();
     let mut map = Map::default();
-    let mut policy = |key, value, usual| {
-        map.unless(key, value == usual, bare(&word(&WHEN_DOWN, value)));
+    let mut policy = |key, value, default| {
+        map.unless(key, value == default, bare(&word(&WHEN_DOWN, value)));
     };
-    policy("rate_limits", it.rate_limits, usual.rate_limits);
-    policy("budgets", it.budgets, usual.budgets);
+    policy("rate_limits", it.rate_limits, default.rate_limits);
+    policy("budgets", it.budgets, default.budgets);
     map.section()
 }
 

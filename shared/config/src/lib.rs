@@ -10,7 +10,6 @@ mod connection;
 mod cors;
 mod declared_keys;
 mod declared_tenants;
-pub mod document;
 mod duration;
 mod error;
 mod export;
@@ -41,6 +40,7 @@ mod variables;
 mod when;
 mod write;
 mod yaml;
+pub mod yaml_tree;
 
 use std::{collections::BTreeMap, time::Duration};
 

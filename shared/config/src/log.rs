@@ -109,11 +109,11 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Log> {
 }
 
 pub(super) fn write(it: &Log) -> Option<Written> {
-    let usual = Log::default();
+    let default = Log::default();
     let mut map = Map::default();
-    map.unless("format", it.format == usual.format, bare(&word(&FORMATS, it.format)));
-    map.unless("level", it.level == usual.level, bare(&it.level.name()));
-    map.unless("contents", it.contents == usual.contents, bare(&word(&CONTENTS, it.contents)));
+    map.unless("format", it.format == default.format, bare(&word(&FORMATS, it.format)));
+    map.unless("level", it.level == default.level, bare(&it.level.name()));
+    map.unless("contents", it.contents == default.contents, bare(&word(&CONTENTS, it.contents)));
     map.section()
 }
 

@@ -79,7 +79,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Metrics> 
     for (key, other) in [("username", "password"), ("password", "username")] {
         if fields.get(key).is_some() && fields.get(other).is_none() {
             let message = format!("is missing; it belongs to {key}");
-            reader.inside(other, |reader| reader.fault(fields.at, message));
+            reader.inside(other, |reader| reader.report(fields.at, message));
         }
     }
     let mut seeds = reader.list(fields, "seeds", |it, node| it.word(node, &NAME_SETS));

@@ -97,7 +97,7 @@ pub(super) fn probe(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Probe> {
         let every = reader.time_limit(node);
         if !every.is_zero() && every < Duration::from_secs(1) {
             // Every probe is a call that the provider counts and charges.
-            reader.fault(node.at, "is less than a second");
+            reader.report(node.at, "is less than a second");
         }
         every
     });

@@ -170,7 +170,7 @@ fn kind(rules: &Rules<'_>, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
         Some(near) => format!("{shown} is no type; did you mean {near}? (known: {known_list})"),
         None => format!("{shown} is no type (known: {known_list})"),
     };
-    reader.fault(node.at, message);
+    reader.report(node.at, message);
     String::new()
 }
 
@@ -179,16 +179,16 @@ fn check_kind(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>, pr
     // A script at a real provider would look as if responses came from it.
     if let Some(node) = fields.get("script").filter(|_| provider.kind != SCRIPTED) {
         let message = format!("is for `type: {SCRIPTED}` only; remove it");
-        reader.inside("script", |reader| reader.fault(node.at, message));
+        reader.inside("script", |reader| reader.report(node.at, message));
     }
     // An unknown type has its error already, and what it needs is not known.
     let Some(kind) = rules.kinds.iter().find(|kind| kind.name == provider.kind) else { return };
     if let Some(node) = fields.get("region").filter(|_| !kind.takes_region) {
         let message = format!("is nothing that a provider of type {} has; remove it", kind.name);
-        reader.inside("region", |reader| reader.fault(node.at, message));
+        reader.inside("region", |reader| reader.report(node.at, message));
     }
     let mut missing = |key: &str, message: String| {
-        reader.inside(key, |reader| reader.fault(fields.at, message));
+        reader.inside(key, |reader| reader.report(fields.at, message));
     };
     let has_address = fields.get("base_url").is_some();
     if kind.needs_base_url && !has_address {
@@ -242,7 +242,7 @@ fn keys(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<SecretSource> {
             None
         };
         if let Some(message) = message {
-            reader.inside("api_keys", |reader| reader.fault(node.at, message));
+            reader.inside("api_keys", |reader| reader.report(node.at, message));
         }
     }
     one.into_iter().chain(pool).collect()
@@ -255,12 +255,12 @@ fn headers(reader: &mut Reader<'_>, node: &Node<'_>) -> BTreeMap<String, SecretS
         let name = key.text.to_string();
         reader.inside(&name, |reader| {
             if let Err(message) = values::header_name(&name) {
-                reader.fault(key.at, message);
+                reader.report(key.at, message);
             }
             // In another case it is still the same header on the wire.
             let twin = headers.keys().find(|it: &&String| it.eq_ignore_ascii_case(&name));
             if let Some(twin) = twin.filter(|twin| **twin != name) {
-                reader.fault(key.at, format!("is the same header as {twin}; remove one"));
+                reader.report(key.at, format!("is the same header as {twin}; remove one"));
             }
             if let Some(value) = reader.present(node, secret).flatten() {
                 headers.insert(name.clone(), value);
@@ -277,7 +277,7 @@ pub(super) fn secret(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<SecretS
     let scalar = reader.text_scalar(node)?;
     let Some(reference) = scalar.text.strip_prefix("ssm:") else {
         if let Err(message) = values::secret(&scalar.text) {
-            reader.fault(node.at, message);
+            reader.report(node.at, message);
         }
         let value = Secret::new(&*scalar.text);
         return Some(SecretSource::Value { value, variable: scalar.variable });
@@ -287,10 +287,10 @@ pub(super) fn secret(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<SecretS
         None => (reference, None),
     };
     if let Err(message) = values::parameter_name(name) {
-        reader.fault(node.at, message);
+        reader.report(node.at, message);
     }
     if remembered.is_some_and(|variable| !variables::is_name(variable)) {
-        reader.fault(node.at, "after `#` comes the name of a variable");
+        reader.report(node.at, "after `#` comes the name of a variable");
     }
     // What a row remembers wins: the reference itself may have come from a variable as well.
     let variable = remembered.map(str::to_owned).or(scalar.variable);

@@ -256,10 +256,10 @@ fn read_node(
     };
     let mut reader = Reader::new(variables);
     let config = rules.config(&mut reader, node);
-    let faults = reader.into_faults();
+    let errors = reader.into_errors();
     match config {
-        Some(config) if faults.is_empty() => Ok(config),
-        _ => Err(ConfigErrors::in_order(faults)),
+        Some(config) if errors.is_empty() => Ok(config),
+        _ => Err(ConfigErrors::in_order(errors)),
     }
 }
 
@@ -293,8 +293,8 @@ impl Rules<'_> {
         let api_key = reader.optional(fields, "api_key", |it, node| gateway_key(self, it, node));
         let tenants = reader.list(fields, "tenants", |it, node| tenant(self, it, node));
 
-        let timeout = |reader: &mut Reader<'_>, key: &str, usual| {
-            reader.optional(fields, key, Reader::time_limit).unwrap_or(usual)
+        let timeout = |reader: &mut Reader<'_>, key: &str, default| {
+            reader.optional(fields, key, Reader::time_limit).unwrap_or(default)
         };
         Some(Config {
             api_key: api_key.flatten(),
@@ -374,7 +374,7 @@ impl Rules<'_> {
         }
         let known: Vec<&str> = self.providers.iter().map(|it| &*it.name).collect();
         let list = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        reader.fault(node.at, format!("names no provider: {} (known: {list})", shown(node)));
+        reader.report(node.at, format!("names no provider: {} (known: {list})", shown(node)));
         // Empty, so that what refers to it is not complained of a second time.
         String::new()
     }
@@ -391,7 +391,7 @@ impl Rules<'_> {
             let known: Vec<&str> = self.served.iter().map(|it| &*it.name).collect();
             let hint = values::nearest(&name, &known)
                 .map_or(String::new(), |near| format!("; did you mean {near}?"));
-            reader.fault(node.at, format!("names no route and no model: {}{hint}", shown(node)));
+            reader.report(node.at, format!("names no route and no model: {}{hint}", shown(node)));
         }
         name
     }
@@ -409,7 +409,7 @@ pub(super) fn claim(
     }
     if let Some(first) = names.iter().find(|known| known.name == name) {
         let line = first.at.map_or(String::new(), |at| format!(" on line {}", at.line));
-        reader.fault(at, format!("is taken by {}{line}", first.path));
+        reader.report(at, format!("is taken by {}{line}", first.path));
         return;
     }
     let path = reader.path().trim_end_matches(".name").to_owned();
@@ -423,7 +423,7 @@ pub(super) fn need_entries(reader: &mut Reader<'_>, fields: Fields<'_>, key: &st
         Some(Node { at, value: Value::List(items) }) if items.is_empty() => (*at, "is empty"),
         Some(_) => return,
     };
-    reader.inside(key, |reader| reader.fault(at, format!("{what}; {why}")));
+    reader.inside(key, |reader| reader.report(at, format!("{what}; {why}")));
 }
 
 fn port(reader: &mut Reader<'_>, fields: Fields<'_>) -> u16 {

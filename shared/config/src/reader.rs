@@ -22,7 +22,7 @@ pub(super) struct Reader<'v> {
     /// What `${VAR}` stands for; None where texts are taken as they are.
     variables: Option<Variables<'v>>,
     path: String,
-    faults: Vec<ConfigError>,
+    errors: Vec<ConfigError>,
 }
 
 /// The entries of one mapping.
@@ -45,18 +45,18 @@ pub(super) struct Scalar<'n> {
 
 impl<'v> Reader<'v> {
     pub(super) fn new(variables: Option<Variables<'v>>) -> Self {
-        Self { variables, path: String::new(), faults: vec![] }
+        Self { variables, path: String::new(), errors: vec![] }
     }
 
     /// What was wrong.
-    pub(super) fn into_faults(self) -> Vec<ConfigError> {
-        self.faults
+    pub(super) fn into_errors(self) -> Vec<ConfigError> {
+        self.errors
     }
 
     /// Notes that the value being read is wrong.
-    pub(super) fn fault(&mut self, at: Option<Position>, message: impl Into<String>) {
-        let fault = ConfigError { position: at, path: self.path.clone(), message: message.into() };
-        self.faults.push(fault);
+    pub(super) fn report(&mut self, at: Option<Position>, message: impl Into<String>) {
+        let error = ConfigError { position: at, path: self.path.clone(), message: message.into() };
+        self.errors.push(error);
     }
 
     /// The path of the value being read, as errors show it.
@@ -81,7 +81,7 @@ impl<'v> Reader<'v> {
                 Some(near) => format!("is no key of {}; did you mean {near}?", keys.of),
                 None => format!("is no key of {} (known: {})", keys.of, known.join(", ")),
             };
-            self.inside(&key.text, |reader| reader.fault(key.at, message));
+            self.inside(&key.text, |reader| reader.report(key.at, message));
         }
         Some(Fields { keys: Some(keys.keys), ..fields })
     }
@@ -89,7 +89,7 @@ impl<'v> Reader<'v> {
     /// Opens a mapping whose keys are the operator's own. A key that it has twice is an error.
     pub(super) fn map<'n>(&mut self, node: &'n Node<'n>) -> Option<Fields<'n>> {
         let Value::Map(entries) = &node.value else {
-            self.fault(node.at, "takes `key: value` lines, not a list or a single value");
+            self.report(node.at, "takes `key: value` lines, not a list or a single value");
             return None;
         };
         // YAML keeps the last of two silently, which people notice when the first one had the
@@ -100,7 +100,7 @@ impl<'v> Reader<'v> {
                 let place =
                     first.at.map_or(String::new(), |at| format!(" (first on line {})", at.line));
                 let message = format!("is given twice{place}; remove one");
-                self.inside(&key.text, |reader| reader.fault(key.at, message));
+                self.inside(&key.text, |reader| reader.report(key.at, message));
             }
         }
         Some(Fields { at: node.at, entries, keys: None })
@@ -114,7 +114,7 @@ impl<'v> Reader<'v> {
         read: impl FnOnce(&mut Self, &'n Node<'n>) -> T,
     ) -> T {
         if fields.get(key).is_none() {
-            self.inside(key, |reader| reader.fault(fields.at, "is missing"));
+            self.inside(key, |reader| reader.report(fields.at, "is missing"));
             return T::default();
         }
         self.optional(fields, key, read).unwrap_or_default()
@@ -150,7 +150,7 @@ impl<'v> Reader<'v> {
     ) -> Vec<T> {
         let read_all = |reader: &mut Self, node: &'n Node<'n>| {
             let Value::List(items) = &node.value else {
-                reader.fault(node.at, "takes a list: one entry per line, each behind `- `");
+                reader.report(node.at, "takes a list: one entry per line, each behind `- `");
                 return vec![];
             };
             let mut list = vec![];
@@ -186,7 +186,7 @@ impl<'v> Reader<'v> {
     ) -> Option<T> {
         // A key with nothing behind it is most often a value that was forgotten or a wrong indent.
         if node.is_null() {
-            self.fault(node.at, "has no value; give one, or remove the line");
+            self.report(node.at, "has no value; give one, or remove the line");
             return None;
         }
         Some(read(self, node))
@@ -195,7 +195,7 @@ impl<'v> Reader<'v> {
     /// Reads a single value whatever its type, its variables replaced.
     pub(super) fn scalar<'n>(&mut self, node: &'n Node<'n>) -> Option<Scalar<'n>> {
         let Value::Scalar { text, style } = &node.value else {
-            self.fault(node.at, "takes a single value, not a list or mapping");
+            self.report(node.at, "takes a single value, not a list or mapping");
             return None;
         };
         let as_it_is = || Scalar { text: Cow::Borrowed(text), variable: None, style: *style };
@@ -213,7 +213,7 @@ impl<'v> Reader<'v> {
             }),
             Err(wrong) => {
                 for message in wrong {
-                    self.fault(node.at, message);
+                    self.report(node.at, message);
                 }
                 None
             }
@@ -225,7 +225,7 @@ impl<'v> Reader<'v> {
         let scalar = self.scalar(node)?;
         // `model: 1e3` or a key of digits would lose its spelling if it were taken for a number.
         if scalar.style == Style::Plain && values::is_no_text(&scalar.text) {
-            self.fault(
+            self.report(
                 node.at,
                 "is a number or truth value where a text belongs; put it in quotes",
             );
@@ -243,7 +243,7 @@ impl<'v> Reader<'v> {
     pub(super) fn text(&mut self, node: &Node<'_>) -> String {
         let Some(scalar) = self.text_scalar(node) else { return String::new() };
         if scalar.text.trim().is_empty() {
-            self.fault(node.at, "is empty; give a value, or remove the line");
+            self.report(node.at, "is empty; give a value, or remove the line");
         }
         scalar.text.into_owned()
     }
@@ -259,7 +259,7 @@ impl<'v> Reader<'v> {
             return text;
         }
         if let Err(message) = check(&text) {
-            self.fault(node.at, message);
+            self.report(node.at, message);
             return String::new();
         }
         text
@@ -285,7 +285,7 @@ impl<'v> Reader<'v> {
         let is_whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = text.parse().ok().filter(|number| is_whole && bounds.contains(number));
         number.unwrap_or_else(|| {
-            self.fault(node.at, format!("takes a whole number from {lowest} to {highest}"));
+            self.report(node.at, format!("takes a whole number from {lowest} to {highest}"));
             lowest
         })
     }
@@ -294,7 +294,7 @@ impl<'v> Reader<'v> {
     pub(super) fn money(&mut self, node: &Node<'_>) -> u64 {
         let Some(text) = self.number(node) else { return 0 };
         values::money(&text).unwrap_or_else(|message| {
-            self.fault(node.at, message);
+            self.report(node.at, message);
             0
         })
     }
@@ -303,7 +303,7 @@ impl<'v> Reader<'v> {
     pub(super) fn duration(&mut self, node: &Node<'_>) -> Duration {
         let Some(scalar) = self.scalar(node) else { return Duration::ZERO };
         duration(&scalar.text).unwrap_or_else(|message| {
-            self.fault(node.at, message);
+            self.report(node.at, message);
             Duration::ZERO
         })
     }
@@ -312,12 +312,12 @@ impl<'v> Reader<'v> {
     pub(super) fn retention(&mut self, node: &Node<'_>) -> Duration {
         let Some(scalar) = self.scalar(node) else { return Duration::ZERO };
         let kept = retention(&scalar.text).unwrap_or_else(|message| {
-            self.fault(node.at, message);
+            self.report(node.at, message);
             // Not zero, which would bring a second complaint about the same value.
             Duration::MAX
         });
         if kept.is_zero() {
-            self.fault(node.at, "is zero, so that nothing would be kept; give it some time");
+            self.report(node.at, "is zero, so that nothing would be kept; give it some time");
         }
         kept
     }
@@ -331,7 +331,7 @@ impl<'v> Reader<'v> {
             ("true", Style::Plain | Style::Open) => true,
             ("false", Style::Plain | Style::Open) => false,
             _ => {
-                self.fault(node.at, "is neither true nor false");
+                self.report(node.at, "is neither true nor false");
                 false
             }
         }
@@ -340,10 +340,10 @@ impl<'v> Reader<'v> {
     /// Reads a duration that allows something to happen.
     pub(super) fn time_limit(&mut self, node: &Node<'_>) -> Duration {
         // A text that is no duration stands in as zero and has its error already.
-        let before = self.faults.len();
+        let before = self.errors.len();
         let duration = self.duration(node);
-        if duration.is_zero() && self.faults.len() == before {
-            self.fault(node.at, "is zero, so that nothing could ever respond; give it some time");
+        if duration.is_zero() && self.errors.len() == before {
+            self.report(node.at, "is zero, so that nothing could ever respond; give it some time");
         }
         duration
     }
@@ -354,7 +354,7 @@ impl<'v> Reader<'v> {
         let found = words.iter().find(|(word, _)| *word == scalar.text);
         if found.is_none() {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.fault(node.at, format!("is none of: {}", known.join(", ")));
+            self.report(node.at, format!("is none of: {}", known.join(", ")));
         }
         found.map(|(_, value)| *value)
     }
@@ -362,7 +362,7 @@ impl<'v> Reader<'v> {
     fn number<'n>(&mut self, node: &'n Node<'n>) -> Option<Cow<'n, str>> {
         let scalar = self.scalar(node)?;
         if scalar.style == Style::Quoted {
-            self.fault(node.at, "is a text where a number belongs; remove the quotes");
+            self.report(node.at, "is a text where a number belongs; remove the quotes");
             return None;
         }
         Some(scalar.text)

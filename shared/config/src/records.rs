@@ -75,37 +75,37 @@ fn days(days: u64) -> Duration {
 
 pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<RequestLog> {
     let fields = reader.fields(node, &REQUESTS)?;
-    let usual = RequestLog::default();
+    let default = RequestLog::default();
     let retention = reader.optional(fields, "retention", Reader::retention);
     Some(RequestLog {
-        retention: retention.unwrap_or(usual.retention),
+        retention: retention.unwrap_or(default.retention),
         prompts: reader.section(fields, "prompts", prompts),
     })
 }
 
 fn prompts(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<PromptLog> {
     let fields = reader.fields(node, &PROMPTS)?;
-    let usual = PromptLog::default();
+    let default = PromptLog::default();
     let max_bytes = reader.count(fields, "max_bytes");
     Some(PromptLog {
-        enabled: reader.optional(fields, "enabled", Reader::flag).unwrap_or(usual.enabled),
+        enabled: reader.optional(fields, "enabled", Reader::flag).unwrap_or(default.enabled),
         retention: reader
             .optional(fields, "retention", Reader::retention)
-            .unwrap_or(usual.retention),
-        max_bytes: max_bytes.unwrap_or(usual.max_bytes),
+            .unwrap_or(default.retention),
+        max_bytes: max_bytes.unwrap_or(default.max_bytes),
     })
 }
 
 pub(super) fn write(it: &RequestLog) -> Option<Written> {
-    let usual = RequestLog::default();
+    let default = RequestLog::default();
     let mut prompts = Map::default();
     let PromptLog { enabled, retention, max_bytes } = it.prompts;
-    prompts.unless("enabled", enabled == usual.prompts.enabled, bare(&enabled));
-    prompts.unless("retention", retention == usual.prompts.retention, time(retention));
-    prompts.unless("max_bytes", max_bytes == usual.prompts.max_bytes, bare(&max_bytes));
+    prompts.unless("enabled", enabled == default.prompts.enabled, bare(&enabled));
+    prompts.unless("retention", retention == default.prompts.retention, time(retention));
+    prompts.unless("max_bytes", max_bytes == default.prompts.max_bytes, bare(&max_bytes));
 
     let mut map = Map::default();
-    map.unless("retention", it.retention == usual.retention, time(it.retention));
+    map.unless("retention", it.retention == default.retention, time(it.retention));
     map.some("prompts", prompts.section());
     map.section()
 }

@@ -127,9 +127,9 @@ fn the_example_names_every_key_and_so_does_its_export() {
     let known: BTreeSet<String> = every_mapping().into_iter().flat_map(name).collect();
     assert_eq!(paths_of(EXAMPLE), known);
     // What is usual is left out of an export.
-    let usual =
+    let default =
         ["a configuration auth", "a tenant enabled", "a tenant tool_mode"].map(str::to_owned);
     let exported = paths_of(&to_yaml(&config(EXAMPLE)));
     let missing: Vec<&String> = known.difference(&exported).collect();
-    assert_eq!(missing, usual.iter().collect::<Vec<_>>());
+    assert_eq!(missing, default.iter().collect::<Vec<_>>());
 }

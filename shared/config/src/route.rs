@@ -239,7 +239,7 @@ fn cooldown_max(reader: &mut Reader<'_>, fields: Fields<'_>, cooldown: Duration)
     let cooldown_max = reader.optional(fields, "cooldown_max", |reader, node| {
         let given = reader.duration(node);
         if given < cooldown {
-            reader.fault(node.at, "is shorter than cooldown");
+            reader.report(node.at, "is shorter than cooldown");
         }
         given
     });
@@ -257,7 +257,7 @@ fn breaker(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Breaker> {
         && of < failures
     {
         let message = "is less than failures, so that no target would ever cool down";
-        reader.inside("of", |reader| reader.fault(node.at, message));
+        reader.inside("of", |reader| reader.report(node.at, message));
     }
     Some(Breaker { failures, of: of.unwrap_or(failures) })
 }
@@ -266,13 +266,13 @@ pub(super) fn write(it: &Route) -> Entries {
     let mut map = Map::default();
     map.put("name", text(&it.name));
     map.some("description", it.description.as_ref().map(text));
-    let is_usual = it.fallback_on == FallbackOn::default();
-    map.unless("fallback_on", is_usual, bare(&word(&FALLBACK_ON, it.fallback_on)));
+    let is_default = it.fallback_on == FallbackOn::default();
+    map.unless("fallback_on", is_default, bare(&word(&FALLBACK_ON, it.fallback_on)));
     map.unless("strategy", it.strategy == Strategy::default(), bare(&it.strategy.name()));
     map.put("steps", Written::List(it.steps.iter().map(step::write).collect()));
     map.unless("cooldown", it.cooldown == COOLDOWN, time(it.cooldown));
-    let is_usual = it.cooldown_max == COOLDOWN_MAX.max(it.cooldown);
-    map.unless("cooldown_max", is_usual, time(it.cooldown_max));
+    let is_default = it.cooldown_max == COOLDOWN_MAX.max(it.cooldown);
+    map.unless("cooldown_max", is_default, time(it.cooldown_max));
     map.unless("breaker", it.breaker == Breaker::default(), write_breaker(it.breaker));
     map.unless("rescue", it.rescue == Rescue::default(), bare(&word(&RESCUES, it.rescue)));
     map.some("hedge", it.hedge.map(time));

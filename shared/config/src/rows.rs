@@ -57,7 +57,7 @@ impl fmt::Display for Unreadable {
             Self::Absent => f.write_str("there is no configuration yet; `apply` writes one"),
             Self::Torn => f.write_str("the configuration was read while it was changed"),
             Self::Row { sk, cause } => write!(f, "the row {sk} cannot be read: {cause}"),
-            Self::ConfigErrors(faults) => write!(f, "the stored configuration is wrong: {faults}"),
+            Self::ConfigErrors(errors) => write!(f, "the stored configuration is wrong: {errors}"),
         }
     }
 }

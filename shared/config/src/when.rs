@@ -100,7 +100,7 @@ fn check_tokens(reader: &mut Reader<'_>, fields: Fields<'_>, when: &When) {
     let Some(node) = fields.get("max_input_tokens") else { return };
     if when.min_input_tokens.zip(when.max_input_tokens).is_some_and(|(min, max)| max < min) {
         let message = "is less than min_input_tokens, so that no request would fit";
-        reader.inside("max_input_tokens", |reader| reader.fault(node.at, message));
+        reader.inside("max_input_tokens", |reader| reader.report(node.at, message));
     }
 }
 
@@ -118,11 +118,11 @@ fn headers(reader: &mut Reader<'_>, node: &Node<'_>) -> BTreeMap<String, String>
     for (key, _) in fields.entries {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if key.text.is_empty() || !key.text.bytes().all(fits) {
-            reader.inside(&key.text, |reader| reader.fault(key.at, "is not a header's name"));
+            reader.inside(&key.text, |reader| reader.report(key.at, "is not a header's name"));
         // Conditions are kept and shown in the clear, which no key may be.
         } else if values::is_key_header(&key.text) {
             let message = "carries a key, which decides nothing here; use another header";
-            reader.inside(&key.text, |reader| reader.fault(key.at, message));
+            reader.inside(&key.text, |reader| reader.report(key.at, message));
         }
     }
     // Header names arrive in lower case.

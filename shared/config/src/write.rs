@@ -1,4 +1,4 @@
-//! A document as the keys and texts that say it again, with what is usual left out.
+//! A configuration as the keys and texts that give it again, with defaults left out.
 //!
 //! The reverse of `read`; YAML and stored rows are both written from this.
 
@@ -62,7 +62,7 @@ pub(super) fn settings(it: &Config, secret: WriteSecret<'_>) -> Entries {
     map.some("api_key", it.api_key.as_ref().map(|key| secret(&Place::Gateway, key)));
     map.unless("auth", it.auth == Auth::Keys, bare(&"none"));
     map.unless("port", it.port == PORT, bare(&it.port));
-    let mut timeout = |key, value, usual| map.unless(key, value == usual, time(value));
+    let mut timeout = |key, value, default| map.unless(key, value == default, time(value));
     timeout("default_timeout", it.default_timeout, DEFAULT_TIMEOUT);
     timeout("route_timeout", it.route_timeout, ROUTE_TIMEOUT);
     timeout("idle_timeout", it.idle_timeout, IDLE_TIMEOUT);
@@ -222,8 +222,8 @@ impl Map {
         self.0.extend(value.map(|value| (key.to_owned(), value)));
     }
 
-    pub(super) fn unless(&mut self, key: &str, is_usual: bool, value: Written) {
-        self.some(key, Some(value).filter(|_| !is_usual));
+    pub(super) fn unless(&mut self, key: &str, is_default: bool, value: Written) {
+        self.some(key, Some(value).filter(|_| !is_default));
     }
 
     /// The mapping, unless everything in it was left out.

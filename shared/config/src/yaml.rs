@@ -24,11 +24,11 @@ pub(super) fn parse(text: &str) -> Result<Node<'_>, ConfigErrors> {
     let mut builder = Builder::default();
     match builder.build(&mut parser) {
         Ok(()) => {}
-        Err(Stop::Syntax(error)) => builder.faults.push(syntax_fault(text, &error)),
-        Err(Stop::ConfigError(fault)) => builder.faults.push(fault),
+        Err(Stop::Syntax(error)) => builder.errors.push(syntax_error(text, &error)),
+        Err(Stop::ConfigError(error)) => builder.errors.push(error),
     }
-    if !builder.faults.is_empty() {
-        return Err(ConfigErrors::in_order(builder.faults));
+    if !builder.errors.is_empty() {
+        return Err(ConfigErrors::in_order(builder.errors));
     }
     let start = Position { line: 1, column: 1 };
     let empty = Node { at: Some(start), value: Value::Map(vec![]) };
@@ -62,7 +62,7 @@ struct Builder<'a> {
     configs: usize,
     /// How many values aliases have added.
     size: usize,
-    faults: Vec<ConfigError>,
+    errors: Vec<ConfigError>,
 }
 
 impl<'a> Builder<'a> {
@@ -168,7 +168,7 @@ impl<'a> Builder<'a> {
                 Value::Scalar { text, style: Style::Plain } if text == "<<" => merged.push(value),
                 Value::Scalar { text, .. } => entries.push((Key { at: key.at, text }, value)),
                 Value::List(_) | Value::Map(_) => {
-                    self.fault(key.at, "a key is one word or text, not a list or mapping");
+                    self.report(key.at, "a key is one word or text, not a list or mapping");
                 }
             }
         }
@@ -195,7 +195,7 @@ impl<'a> Builder<'a> {
                 }
             }
             Value::List(_) | Value::Scalar { .. } => {
-                self.fault(node.at, "`<<` takes a mapping, or a list of mappings");
+                self.report(node.at, "`<<` takes a mapping, or a list of mappings");
             }
         }
     }
@@ -213,13 +213,13 @@ impl<'a> Builder<'a> {
 
     fn refuse_tag(&mut self, tag: Option<&Tag>, at: Position) {
         if tag.is_some() {
-            self.fault(Some(at), "tags (words that begin with `!`) mean nothing here; remove it");
+            self.report(Some(at), "tags (words that begin with `!`) mean nothing here; remove it");
         }
     }
 
-    fn fault(&mut self, position: Option<Position>, message: &str) {
+    fn report(&mut self, position: Option<Position>, message: &str) {
         let message = message.to_owned();
-        self.faults.push(ConfigError { position, path: String::new(), message });
+        self.errors.push(ConfigError { position, path: String::new(), message });
     }
 }
 
@@ -237,7 +237,7 @@ fn stop(at: Position, message: impl Into<String>) -> Stop {
 }
 
 /// Repeats what the parser reports, and what to do about the commonest causes.
-fn syntax_fault(text: &str, error: &ScanError) -> ConfigError {
+fn syntax_error(text: &str, error: &ScanError) -> ConfigError {
     let position = position(error.marker());
     let line = text.lines().nth(position.line.saturating_sub(1)).unwrap_or_default();
     let indent: Cow<'_, str> = line.chars().take_while(|it| it.is_whitespace()).collect();

@@ -2,12 +2,12 @@
 //!
 //! Sources: the README and `config.example.json` of musistudio/claude-code-router 1.0, seen 2026-11.
 
-use config::document::{Entries, Written};
+use config::yaml_tree::{Entries, Written};
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, seconds, step, text},
     mapping::{Mapping, line, text as text_in},
-    provider_kinds::{is_usual_host, key_variable, kind_at},
+    provider_kinds::{is_default_host, key_variable, kind_at},
 };
 
 /// From how many tokens on a prompt is long when the file does not say.
@@ -73,10 +73,10 @@ fn import_provider(
     let key = key.filter(|node| text_in(node).as_deref() != Some(&*name));
     let key = key.and_then(|node| draft.secret(node, &default));
     let is_home = kind_at(&address).is_some();
-    let is_usual = is_usual_host(&address);
+    let has_default_host = is_default_host(&address);
     // A provider's usual variable only for its own address: another host must not get that key.
-    let key = key.or_else(|| if is_home { draft.usual_key(kind, at) } else { None });
-    let base_url = Some(base_of(&address)).filter(|_| !is_usual);
+    let key = key.or_else(|| if is_home { draft.default_key(kind, at) } else { None });
+    let base_url = Some(base_of(&address)).filter(|_| !has_default_host);
     let base_url = base_url.filter(|url| !url.is_empty()).map(text);
     let ours = draft.provider(DraftProvider {
         name: name.clone(),

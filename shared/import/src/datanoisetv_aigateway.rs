@@ -1,6 +1,6 @@
 //! `config.yaml` of DatanoiseTV/aigateway.
 
-use config::document::{Node, Written};
+use config::yaml_tree::{Node, Written};
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, text},
@@ -83,7 +83,7 @@ fn import_provider(name: &str, node: &Node<'_>, draft: &mut Draft) {
     let key = provider.take("api_key").and_then(|node| draft.secret(node, &variable));
     // The usual key only where requests go to the provider itself.
     let is_home = base_url.is_none();
-    let key = key.or_else(|| if is_home { draft.usual_key(kind, line(node)) } else { None });
+    let key = key.or_else(|| if is_home { draft.default_key(kind, line(node)) } else { None });
     let timeout = provider.count("timeout_seconds").filter(|it| 0 < *it);
     let more = timeout.map(|it| entry("timeout", bare(format!("{it}s")))).into_iter().collect();
     let (name, kind) = (name.to_owned(), kind.to_owned());

@@ -3,7 +3,7 @@
 //! Source: `internal/models/models.go`, seen 2026-11. A key is stored there as its SHA-256, as it is here:
 //! clients keep their keys.
 
-use config::document::{Entries, Node, Written};
+use config::yaml_tree::{Entries, Node, Written};
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, text},
@@ -132,7 +132,7 @@ fn backend(
         return None;
     }
     if !draft.providers.iter().any(|known| known.name == theirs) {
-        let key = draft.usual_key(kind, None);
+        let key = draft.default_key(kind, None);
         let (name, kind) = (theirs.clone(), kind.to_owned());
         draft.provider(DraftProvider { name, kind, key, ..DraftProvider::default() });
     }

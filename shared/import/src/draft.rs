@@ -1,6 +1,6 @@
 //! The configuration that is being made: providers, routes and the rest, each once.
 
-use config::document::{Entries, Node, Written, document_to_yaml};
+use config::yaml_tree::{Entries, Node, Written, entries_to_yaml};
 
 use crate::{Imported, Note, mapping::line};
 
@@ -114,7 +114,7 @@ impl Draft {
     }
 
     /// The variable that usually holds the key of a type, for a provider whose file has none.
-    pub(crate) fn usual_key(&mut self, kind: &str, at: Option<usize>) -> Option<Written> {
+    pub(crate) fn default_key(&mut self, kind: &str, at: Option<usize>) -> Option<Written> {
         let variable = crate::provider_kinds::key_variable(kind)?;
         self.note(at, format!("there is no key in the file: set the variable {variable}"));
         Some(bare(format!("${{{variable}}}")))
@@ -186,11 +186,11 @@ impl Draft {
                            such as `openssl rand -hex 32` prints";
             self.note(None, message);
         }
-        let mut document = self.settings;
+        let mut entries = self.settings;
         let mut list = |name: &str, items: Vec<Entries>| {
             let items: Vec<Written> = items.into_iter().map(Written::Map).collect();
             if !items.is_empty() {
-                document.push(entry(name, Written::List(items)));
+                entries.push(entry(name, Written::List(items)));
             }
         };
         list("providers", self.providers.into_iter().map(DraftProvider::entries).collect());
@@ -201,7 +201,7 @@ impl Draft {
         // What is about a file as a whole stands behind what is about its lines.
         self.notes.sort_by_key(|(file, note)| (*file, note.line.unwrap_or(usize::MAX)));
         let notes = self.notes.into_iter().map(|(_, note)| note).collect();
-        Imported { yaml: document_to_yaml(&document), secrets: self.secrets, notes }
+        Imported { yaml: entries_to_yaml(&entries), secrets: self.secrets, notes }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The environment of felipepmaragno/ai-gateway, which has no other configuration.
 
-use config::document::Written;
+use config::yaml_tree::Written;
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, text},

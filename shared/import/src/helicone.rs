@@ -3,7 +3,7 @@
 //! Source: docs.helicone.ai/ai-gateway/config, seen 2026-11. Its routers choose a provider for any
 //! model; a route here serves one model, so that routers become providers and a note.
 
-use config::document::{Node, Written};
+use config::yaml_tree::{Node, Written};
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, text},

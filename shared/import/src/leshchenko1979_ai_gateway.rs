@@ -1,7 +1,7 @@
 //! `config.yaml` of leshchenko1979/ai-gateway, in its first form and the later one with route
 //! budgets. The form is close to ours; names and defaults differ.
 
-use config::document::{Entries, Node};
+use config::yaml_tree::{Entries, Node};
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, step, text},

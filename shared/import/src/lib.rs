@@ -20,7 +20,7 @@ mod provider_kinds;
 
 use std::{borrow::Cow, fmt};
 
-use config::document::{Node, Value, parse};
+use config::yaml_tree::{Node, Value, parse};
 
 use draft::Draft;
 use mapping::Mapping;
@@ -95,13 +95,13 @@ pub fn import(files: &[SourceFile<'_>]) -> Result<Imported, ImportError> {
         }
         let text = without_comments(file.text);
         let root = parse(&text).map_err(|errors| failed(errors.to_string()))?;
-        import_document(&root, file.name, &mut draft).map_err(failed)?;
+        import_tree(&root, file.name, &mut draft).map_err(failed)?;
     }
     Ok(draft.finish())
 }
 
-/// Imports a YAML or JSON document, whoever wrote it.
-fn import_document(root: &Node<'_>, name: &str, draft: &mut Draft) -> Result<(), String> {
+/// Imports the tree of a YAML or JSON file, whoever wrote it.
+fn import_tree(root: &Node<'_>, name: &str, draft: &mut Draft) -> Result<(), String> {
     if let Value::List(_) = root.value {
         return litellm_keys::import_list(root, draft);
     }

@@ -3,7 +3,7 @@
 //! Sources: docs.litellm.ai/docs/proxy/configs, /`config_settings`, /reliability and /`load_balancing`,
 //! seen 2026-11.
 
-use config::document::{Entries, Node, Written};
+use config::yaml_tree::{Entries, Node, Written};
 
 use crate::{
     draft::{Draft, DraftProvider, DraftRoute, bare, entry, seconds, step, text, text_or_variable},
@@ -255,9 +255,9 @@ fn target(node: &Node<'_>, params: &mut Mapping<'_>, draft: &mut Draft) -> Optio
     let default = key_variable(kind).unwrap_or_default();
 
     let given = params.take("api_key").and_then(|node| draft.secret(node, &default));
-    let usual = || Some(bare(format!("${{{}}}", key_variable(kind)?)));
+    let default_key = || Some(bare(format!("${{{}}}", key_variable(kind)?)));
     // A key of the company itself is nothing for a host of somebody else's.
-    let key = given.or_else(|| if base_url.is_some() { None } else { usual() });
+    let key = given.or_else(|| if base_url.is_some() { None } else { default_key() });
 
     let provider =
         DraftProvider { name: kind.to_owned(), kind: kind.to_owned(), base_url, key, more };

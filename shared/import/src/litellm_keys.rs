@@ -2,7 +2,7 @@
 //!
 //! `LiteLLM` stores the SHA-256 of a key, and so do we: clients keep their keys.
 
-use config::document::{Entries, Node, Value, Written};
+use config::yaml_tree::{Entries, Node, Value, Written};
 
 use crate::{
     draft::{Draft, bare, entry, text},

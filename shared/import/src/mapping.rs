@@ -1,6 +1,6 @@
 //! A mapping of another gateway's file, key by key: what nobody takes is noted at the end.
 
-use config::document::{Entry, Node, Value};
+use config::yaml_tree::{Entry, Node, Value};
 
 use crate::draft::Draft;
 

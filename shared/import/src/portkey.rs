@@ -2,7 +2,7 @@
 //!
 //! Source: portkey.ai/docs/api-reference/inference-api/config-object, seen 2026-11.
 
-use config::document::{Entries, Written};
+use config::yaml_tree::{Entries, Written};
 
 use crate::{
     draft::{Draft, DraftProvider, bare, entry, seconds, step, text},

@@ -96,7 +96,7 @@ pub(crate) fn kind_at(url: &str) -> Option<&'static str> {
 
 /// Whether an address is the one that its type has without a `base_url`, and not another host of the
 /// same company, such as one that keeps data in one region.
-pub(crate) fn is_usual_host(url: &str) -> bool {
+pub(crate) fn is_default_host(url: &str) -> bool {
     let host = host_of(url).unwrap_or_default();
     host == "api.anthropic.com" || HOSTS.iter().any(|(end, _)| host == *end)
 }
@@ -142,9 +142,9 @@ mod tests {
     }
 
     #[test]
-    fn a_host_for_one_region_is_not_the_usual_one() {
-        assert!(is_usual_host("https://api.openai.com/v1/chat/completions"));
-        assert!(is_usual_host("https://api.anthropic.com/v1/messages"));
-        assert!(!is_usual_host("https://eu.api.openai.com/v1/chat/completions"));
+    fn a_host_for_one_region_is_not_the_default_one() {
+        assert!(is_default_host("https://api.openai.com/v1/chat/completions"));
+        assert!(is_default_host("https://api.anthropic.com/v1/messages"));
+        assert!(!is_default_host("https://eu.api.openai.com/v1/chat/completions"));
     }
 }

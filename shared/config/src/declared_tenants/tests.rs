@@ -26,7 +26,7 @@ fn declared(text: &str) -> Config {
     config(&format!("{PROVIDER}{text}"))
 }
 
-fn faults(text: &str) -> Vec<String> {
+fn errors(text: &str) -> Vec<String> {
     let read = read::read(&format!("{PROVIDER}{text}"), &|_| None, &KINDS);
     read.unwrap_err().iter().map(ToString::to_string).collect()
 }
@@ -79,7 +79,7 @@ fn tenants_survive_rows_and_export() {
 }
 
 #[test]
-fn every_fault_of_a_tenant_has_its_place() {
+fn every_error_of_a_tenant_has_its_place() {
     let text = "api_key: first-key
 tenants:
 - {name: default, api_key: k}
@@ -91,7 +91,7 @@ tenants:
 - {name: e, api_key: z, cache: {ttl: soon}, enabled: maybe}
 ";
     assert_eq!(
-        faults(text),
+        errors(text),
         [
             "5:10: tenants[0].name: is the tenant of the gateway's own api_key; choose another name",
             "6:22: tenants[1].api_key: is taken by tenants[0].api_key on line 5",

@@ -174,7 +174,7 @@ fn an_export_reads_like_what_people_write() {
 }
 
 #[test]
-fn what_is_usual_is_left_out() {
+fn defaults_are_left_out() {
     let text = "port: 8080\ndefault_timeout: 300s\nproviders:\n- {name: p, type: ollama}\nroutes:\n\
                 - {name: r, fallback_on: default, cooldown: 1m, steps: [{provider: p, model: m, retries: 0}]}";
     assert_eq!(

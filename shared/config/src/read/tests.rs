@@ -43,30 +43,30 @@ fn variables(name: &str) -> Option<String> {
 pub(crate) fn config(text: &str) -> Config {
     match read(text, &variables, &KINDS) {
         Ok(config) => config,
-        Err(faults) => panic!("{faults}"),
+        Err(errors) => panic!("{errors}"),
     }
 }
 
-fn faults(text: &str) -> Vec<String> {
-    let faults = read(text, &variables, &KINDS).expect_err("this has a fault");
-    faults.iter().map(ToString::to_string).collect()
+fn errors(text: &str) -> Vec<String> {
+    let errors = read(text, &variables, &KINDS).expect_err("this has a fault");
+    errors.iter().map(ToString::to_string).collect()
 }
 
 /// The faults of a document that begins with a good provider, which takes lines 1 and 2.
-fn faults_after_provider(rest: &str) -> Vec<String> {
-    faults(&format!("providers:\n- {{name: p, type: ollama}}\n{rest}"))
+fn errors_after_provider(rest: &str) -> Vec<String> {
+    errors(&format!("providers:\n- {{name: p, type: ollama}}\n{rest}"))
 }
 
 /// The faults of a step with these lines, each indented by 4.
-fn faults_of_step(lines: &str) -> Vec<String> {
-    faults_after_provider(&format!(
+fn errors_of_step(lines: &str) -> Vec<String> {
+    errors_after_provider(&format!(
         "routes:\n- name: r\n  steps:\n  - provider: p\n    model: m\n{lines}"
     ))
 }
 
 /// The faults of a provider with these lines, each indented by 2.
-fn faults_of_provider(lines: &str) -> Vec<String> {
-    faults(&format!("providers:\n- name: p\n{lines}"))
+fn errors_of_provider(lines: &str) -> Vec<String> {
+    errors(&format!("providers:\n- name: p\n{lines}"))
 }
 
 fn exposed(source: &SecretSource) -> &str {
@@ -123,7 +123,7 @@ fn nothing_is_fetched_unless_somebody_says_from_whom() {
 #[test]
 fn every_error_about_fetching_is_listed() {
     assert_eq!(
-        faults_after_provider(
+        errors_after_provider(
             "fetch:\n  hosts: [10.0.0.1, a.example, A.example]\n  max_bytes: 0\n  timeout: 0s\n  host: a\n"
         ),
         [
@@ -134,7 +134,7 @@ fn every_error_about_fetching_is_listed() {
             "7:3: fetch.host: is no key of fetch; did you mean hosts?",
         ]
     );
-    for (fetch, fault) in [
+    for (fetch, error) in [
         (
             "fetch: {}",
             "3:8: fetch.hosts: is missing; nothing is fetched but from the hosts named here",
@@ -150,7 +150,7 @@ fn every_error_about_fetching_is_listed() {
         ),
         ("fetch:", "3:6: fetch: has no value; give one, or remove the line"),
     ] {
-        assert_eq!(faults_after_provider(fetch), [fault], "{fetch}");
+        assert_eq!(errors_after_provider(fetch), [error], "{fetch}");
     }
 }
 
@@ -247,7 +247,7 @@ routes:
         model: m
 ";
     assert_eq!(
-        faults(text),
+        errors(text),
         [
             "1:7: port: takes a whole number from 1 to 65535",
             "5:14: providers[0].api_key: the variable NOBODY is not set",
@@ -260,7 +260,7 @@ routes:
 #[test]
 fn an_unknown_key_is_refused_with_what_was_probably_meant() {
     assert_eq!(
-        faults_after_provider("porviders: 1\ncolour: red"),
+        errors_after_provider("porviders: 1\ncolour: red"),
         [
             "3:1: porviders: is no key of a configuration; did you mean providers?",
             "4:1: colour: is no key of a configuration (known: api_key, auth, port, default_timeout, \
@@ -270,7 +270,7 @@ fn an_unknown_key_is_refused_with_what_was_probably_meant() {
         ]
     );
     assert_eq!(
-        faults_of_step("    timout: 3s"),
+        errors_of_step("    timout: 3s"),
         ["8:5: routes[0].steps[0].timout: is no key of a step; did you mean timeout?"]
     );
 }
@@ -278,11 +278,11 @@ fn an_unknown_key_is_refused_with_what_was_probably_meant() {
 #[test]
 fn a_region_is_for_those_who_live_in_many() {
     assert_eq!(
-        faults_of_provider("  type: ollama\n  region: eu-west-1"),
+        errors_of_provider("  type: ollama\n  region: eu-west-1"),
         ["4:11: providers[0].region: is nothing that a provider of type ollama has; remove it"]
     );
     assert_eq!(
-        faults_of_provider("  type: bedrock\n  region: evil.example/"),
+        errors_of_provider("  type: bedrock\n  region: evil.example/"),
         ["4:11: providers[0].region: is no region of AWS: write it as AWS does, such as \
              eu-west-1"]
     );
@@ -293,7 +293,7 @@ fn a_region_is_for_those_who_live_in_many() {
 #[test]
 fn an_unknown_type_lists_the_known_ones() {
     assert_eq!(
-        faults_of_provider("  type: grok"),
+        errors_of_provider("  type: grok"),
         ["3:9: providers[0].type: \"grok\" is no type; did you mean groq? \
           (known: openai, azure-openai, groq, ollama, bedrock, mock)"]
     );
@@ -326,7 +326,7 @@ fn a_value_of_the_wrong_shape_is_refused() {
         ),
         ("default_model: ''", "3:16: default_model: is empty; give a value, or remove the line"),
     ] {
-        assert_eq!(faults_after_provider(rest), [expected], "{rest}");
+        assert_eq!(errors_after_provider(rest), [expected], "{rest}");
     }
 }
 
@@ -336,7 +336,7 @@ fn yes_and_no_are_words() {
     assert_eq!((&*it.models[0].name, &*it.models[0].provider), ("yes", "no"));
     let expected =
         "4:10: models[0].name: is a number or truth value where a text belongs; put it in quotes";
-    assert_eq!(faults_after_provider("models:\n- {name: true, provider: p}"), [expected]);
+    assert_eq!(errors_after_provider("models:\n- {name: true, provider: p}"), [expected]);
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn names_are_unicode_where_clients_choose_them() {
         config("providers:\n- {name: p, type: ollama}\nmodels:\n- {name: 模型/é, provider: p}");
     assert_eq!(it.models[0].name, "模型/é");
     assert_eq!(
-        faults("providers:\n- {name: modèle, type: ollama}"),
+        errors("providers:\n- {name: modèle, type: ollama}"),
         ["2:10: providers[0].name: is not a provider's name: at most 64 letters without accents, \
           digits, `-`, `_` and `.`"]
     );
@@ -366,7 +366,7 @@ prices:
 - {provider: p, model: m, input: 1, output: 1}
 ";
     assert_eq!(
-        faults(text),
+        errors(text),
         [
             "3:10: providers[1].name: is taken by providers[0] on line 2",
             "6:10: routes[1].name: is taken by routes[0] on line 5",
@@ -379,7 +379,7 @@ prices:
 #[test]
 fn a_key_stands_once() {
     assert_eq!(
-        faults_after_provider("port: 1\nport: 2\nroutes: []\n'routes': []"),
+        errors_after_provider("port: 1\nport: 2\nroutes: []\n'routes': []"),
         [
             "4:1: port: is given twice (first on line 3); remove one",
             "6:1: routes: is given twice (first on line 5); remove one",
@@ -389,14 +389,14 @@ fn a_key_stands_once() {
 
 #[test]
 fn a_missing_key_is_named() {
-    assert_eq!(faults(""), ["1:1: providers: is missing; a gateway calls at least one provider"]);
-    assert_eq!(faults("# nothing\n"), faults(""));
+    assert_eq!(errors(""), ["1:1: providers: is missing; a gateway calls at least one provider"]);
+    assert_eq!(errors("# nothing\n"), errors(""));
     assert_eq!(
-        faults("port: 80\nproviders: []"),
+        errors("port: 80\nproviders: []"),
         ["2:12: providers: is empty; a gateway calls at least one provider"]
     );
     assert_eq!(
-        faults(
+        errors(
             "providers:\n- type: ollama\nroutes:\n- description: d\n- {name: r, steps: []}\nmodels:\n- {}\nprices:\n- {}"
         ),
         [
@@ -417,7 +417,7 @@ fn a_missing_key_is_named() {
 #[test]
 fn what_is_named_exists() {
     assert_eq!(
-        faults_after_provider(
+        errors_after_provider(
             "default_provider: q\ndefault_model: tset\nmodels: [{name: test, provider: q}]\n\
              prices: [{provider: q, model: m, input: 1, output: 1}]"
         ),
@@ -439,11 +439,11 @@ fn a_default_model_may_name_its_provider() {
 #[test]
 fn words_are_among_those_known() {
     assert_eq!(
-        faults_of_step("    conflict_resolution: both"),
+        errors_of_step("    conflict_resolution: both"),
         ["8:26: routes[0].steps[0].conflict_resolution: is none of: tools, format"]
     );
     assert_eq!(
-        faults_of_step("  fallback_on: all"),
+        errors_of_step("  fallback_on: all"),
         ["8:16: routes[0].fallback_on: is none of: default, any"]
     );
 }
@@ -465,7 +465,7 @@ fn numbers_of_a_step_are_sensible() {
             "8:21: routes[0].steps[0].context_window: takes a whole number from 1 to 1000000000",
         ),
     ] {
-        assert_eq!(faults_of_step(&format!("    {line}")), [expected]);
+        assert_eq!(errors_of_step(&format!("    {line}")), [expected]);
     }
 }
 
@@ -498,7 +498,7 @@ fn a_provider_has_what_its_type_needs() {
             "4:13: providers[0].base_url: holds credentials; a key belongs in api_key",
         ),
     ] {
-        assert_eq!(faults_of_provider(lines), [expected], "{lines}");
+        assert_eq!(errors_of_provider(lines), [expected], "{lines}");
     }
 }
 
@@ -511,7 +511,7 @@ fn a_server_of_ones_own_may_be_open() {
 #[test]
 fn a_presets_key_does_not_go_to_another_company() {
     assert_eq!(
-        faults("providers:\n- {name: groq, api_key: k}"),
+        errors("providers:\n- {name: groq, api_key: k}"),
         ["2:3: providers[0].type: is missing, so groq and its key would go to openai; \
           add `type: groq`, or `type: openai` if that is meant"]
     );
@@ -520,7 +520,7 @@ fn a_presets_key_does_not_go_to_another_company() {
 #[test]
 fn headers_are_headers() {
     assert_eq!(
-        faults_of_provider(
+        errors_of_provider(
             "  type: ollama\n  headers:\n    Host: a\n    a b: c\n    X-A: 1\n    x-b: b\n    X-B: c"
         ),
         [
@@ -550,7 +550,7 @@ fn a_variable_is_never_yaml() {
         config("providers:\n- {name: p, type: ollama}\nmodels:\n- name: ${LIST}\n  provider: p");
     assert_eq!(it.models[0].name, "[a, b]");
     assert_eq!(
-        faults_after_provider("routes: ${LIST}"),
+        errors_after_provider("routes: ${LIST}"),
         ["3:9: routes: takes a list: one entry per line, each behind `- `"]
     );
 }
@@ -558,7 +558,7 @@ fn a_variable_is_never_yaml() {
 #[test]
 fn all_missing_variables_are_listed() {
     assert_eq!(
-        faults("api_key: ${ONE}\nproviders:\n- name: p\n  api_keys: [\"${TWO}${EMPTY}\"]"),
+        errors("api_key: ${ONE}\nproviders:\n- name: p\n  api_keys: [\"${TWO}${EMPTY}\"]"),
         [
             "1:10: api_key: the variable ONE is not set",
             "4:14: providers[0].api_keys[0]: the variable TWO is not set",
@@ -586,7 +586,7 @@ fn a_reference_may_come_from_a_variable_and_name_one() {
     assert_eq!(parameter(&it.api_key.unwrap()), ("/team/key".into(), "REFERENCE".into()));
     assert_eq!(parameter(&it.providers[0].keys[0]), ("/a".into(), "B".into()));
     assert_eq!(
-        faults("api_key: ssm:key\nproviders:\n- {name: p, api_key: 'ssm:/a#1'}"),
+        errors("api_key: ssm:key\nproviders:\n- {name: p, api_key: 'ssm:/a#1'}"),
         [
             "1:10: api_key: after `ssm:` comes a parameter's full name, such as ssm:/team/key",
             "3:22: providers[0].api_key: after `#` comes the name of a variable",
@@ -595,7 +595,7 @@ fn a_reference_may_come_from_a_variable_and_name_one() {
 }
 
 #[test]
-fn no_fault_holds_a_secret() {
+fn no_error_holds_a_secret() {
     let text = "api_key: ${CANARY}
 default_model: ${CANARY}
 default_provider: ${CANARY}
@@ -613,7 +613,7 @@ routes: canary-value
 prices:
 - {provider: \"${CANARY}\", model: m, input: \"${CANARY}\", output: canary-value}
 ";
-    let all = faults(text).join("\n");
+    let all = errors(text).join("\n");
     assert!(all.lines().count() >= 14, "{all}");
     assert!(!all.contains("canary-value"), "{all}");
 }
@@ -623,7 +623,7 @@ fn a_document_reads_the_same_with_windows_line_ends_and_a_mark() {
     let windows = format!("\u{feff}{}", EXAMPLE.replace('\n', "\r\n"));
     assert_eq!(format!("{:?}", config(&windows)), format!("{:?}", config(EXAMPLE)));
     assert_eq!(
-        faults("\u{feff}port: 0\r\nproviders:\r\n- name: p\r\n  type: olama\r\n"),
+        errors("\u{feff}port: 0\r\nproviders:\r\n- name: p\r\n  type: olama\r\n"),
         [
             "1:7: port: takes a whole number from 1 to 65535",
             "4:9: providers[0].type: \"olama\" is no type; did you mean ollama? \

@@ -124,12 +124,12 @@ fn a_row_of_no_known_kind_is_refused() {
 #[test]
 fn stored_rows_obey_the_same_rules() {
     let value = r#"{"position":9,"entry":{"name":"x","provider":"nobody","colour":"red"}}"#;
-    let Unreadable::ConfigErrors(faults) = with_row("model/x", value).unwrap_err() else {
+    let Unreadable::ConfigErrors(errors) = with_row("model/x", value).unwrap_err() else {
         panic!("faults")
     };
-    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(
-        faults,
+        errors,
         [
             "models[1].colour: is no key of a model (known: name, provider, description)",
             "models[1].provider: names no provider: \"nobody\" (known: cerebras, pooled, azure, claude, scripted)",

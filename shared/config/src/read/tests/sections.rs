@@ -5,11 +5,11 @@ use super::*;
 use crate::{ErrorWords, HealthMember, KeySource, When, is_password_hash};
 
 /// The faults of a document that ends with one section in its third line, without the column.
-fn faults_of(section: &str) -> Vec<String> {
-    let faults = faults_after_provider(section);
-    let message = |fault: &String| fault.split_once(": ").map(|(_, rest)| rest.to_owned());
-    assert!(faults.iter().all(|fault| fault.starts_with("3:")), "{faults:?}");
-    faults.iter().filter_map(message).collect()
+fn errors_of(section: &str) -> Vec<String> {
+    let errors = errors_after_provider(section);
+    let message = |error: &String| error.split_once(": ").map(|(_, rest)| rest.to_owned());
+    assert!(errors.iter().all(|error| error.starts_with("3:")), "{errors:?}");
+    errors.iter().filter_map(message).collect()
 }
 
 #[test]
@@ -180,12 +180,12 @@ fn every_fault_of_a_section_has_its_place() {
             "compatibility.base_paths[0]: is served already, for operators",
         ),
     ] {
-        assert_eq!(faults_of(section), [expected], "{section}");
+        assert_eq!(errors_of(section), [expected], "{section}");
     }
 }
 
 #[test]
-fn every_fault_of_a_route_has_its_place() {
+fn every_error_of_a_route_has_its_place() {
     for (keys, expected) in [
         ("cooldown: 5m, cooldown_max: 1m", "cooldown_max: is shorter than cooldown"),
         (
@@ -200,8 +200,8 @@ fn every_fault_of_a_route_has_its_place() {
         ),
     ] {
         let text = format!("routes: [{{name: r, steps: [{{provider: p, model: m}}], {keys}}}]");
-        let faults = faults_after_provider(&text);
-        assert!(faults[0].ends_with(&format!("routes[0].{expected}")), "{faults:?}");
+        let errors = errors_after_provider(&text);
+        assert!(errors[0].ends_with(&format!("routes[0].{expected}")), "{errors:?}");
     }
     for (when, expected) in [
         (
@@ -215,8 +215,8 @@ fn every_fault_of_a_route_has_its_place() {
         ("header: {\"a b\": x}", "header.a b: is not a header's name"),
         ("stream: 1", "stream: is neither true nor false"),
     ] {
-        let faults = faults_of_step(&format!("    when: {{{when}}}"));
-        assert!(faults[0].ends_with(&format!("routes[0].steps[0].when.{expected}")), "{faults:?}");
+        let errors = errors_of_step(&format!("    when: {{{when}}}"));
+        assert!(errors[0].ends_with(&format!("routes[0].steps[0].when.{expected}")), "{errors:?}");
     }
 }
 
@@ -229,10 +229,10 @@ fn a_key_of_a_tenant_may_have_a_name_and_an_end() {
     assert!(
         matches!(&second.source, KeySource::Secret(key) if exposed(key) == "secret of SEARCH_KEY_TWO")
     );
-    let faults =
-        faults_of("tenants: [{name: t, api_keys: [{key: a-long-enough-key, expires: soon}]}]");
+    let errors =
+        errors_of("tenants: [{name: t, api_keys: [{key: a-long-enough-key, expires: soon}]}]");
     assert_eq!(
-        faults,
+        errors,
         ["tenants[0].api_keys[0].expires: is no date: write 2027-01-31, or 2027-01-31T18:00:00Z"]
     );
 }

@@ -1,9 +1,9 @@
-//! Documents as text, whatever they mean: what the importers of other gateways' files read and write.
+//! YAML as a tree, whatever it means: what the importers of other gateways' files read and write.
 
 use super::{ConfigErrors, yaml};
 
 pub use super::{
-    export::document_to_yaml,
+    export::entries_to_yaml,
     node::{Entry, Key, Node, Style, Value},
     write::{Entries, Written},
 };
