@@ -16,14 +16,14 @@ use crate::{
     authentication::Remembered,
     configuration_source::ConfigSource,
     login_throttle::LoginThrottle,
-    operator_row::{Book, OperatorBooks},
     problem::{AdminResult, Problem, ProblemKind},
     session::SessionKey,
+    stored_operators::{OperatorTable, StoredOperators},
 };
 
-/// How long the book of operators is not read again, in seconds: a change by another process takes
+/// How long the stored operators are not read again, in seconds: a change by another process takes
 /// effect within this.
-const BOOK_SECONDS: u64 = 10;
+const OPERATORS_TTL_SECONDS: u64 = 10;
 
 /// The root secret of a gateway, from which the keys of sessions and seals are derived.
 pub type RootSecret = [u8; 32];
@@ -35,7 +35,7 @@ pub struct Admin {
     pub(crate) stores: Stores,
     pub(crate) tenants: Tenants,
     pub(crate) sums: CallSums,
-    pub(crate) books: OperatorBooks,
+    pub(crate) operator_table: OperatorTable,
     pub(crate) source: ConfigSource,
     /// The password of [`crate::FIRST_OPERATOR`] until one is stored.
     pub(crate) initial_password: Option<Secret>,
@@ -45,7 +45,7 @@ pub struct Admin {
     pub(crate) throttle: LoginThrottle,
     /// Held while the configuration is changed.
     pub(crate) config_lock: Arc<tokio::sync::Mutex<()>>,
-    book: Mutex<Option<(u64, Arc<Book>)>>,
+    stored: Mutex<Option<(u64, Arc<StoredOperators>)>>,
 }
 
 impl Admin {
@@ -61,7 +61,7 @@ impl Admin {
         Some(Self {
             tenants: Tenants::new(stores.config.clone()),
             sums: CallSums::new(stores.state.clone(), log, lag),
-            books: OperatorBooks::new(stores.config.clone()),
+            operator_table: OperatorTable::new(stores.config.clone()),
             source,
             initial_password: None,
             // Derived, so that instances agree on them and one parameter is all that a stack keeps.
@@ -70,7 +70,7 @@ impl Admin {
             remembered: Remembered::new()?,
             throttle: LoginThrottle::new(stores.state.clone()),
             config_lock: Arc::default(),
-            book: Mutex::default(),
+            stored: Mutex::default(),
             gateway,
             stores,
         })
@@ -92,34 +92,34 @@ impl Admin {
         &self.gateway
     }
 
-    /// The book of operators, as it was at most some seconds ago.
-    pub(crate) async fn book(&self, now: u64) -> AdminResult<Arc<Book>> {
+    /// The stored operators, as they were at most some seconds ago.
+    pub(crate) async fn stored_operators(&self, now: u64) -> AdminResult<Arc<StoredOperators>> {
         // Bound to a name, so that the lock is free before the store is awaited.
-        let known = self.book.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((read_at, book)) = known
-            && now < read_at + BOOK_SECONDS
+        let known = self.stored.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((read_at, stored)) = known
+            && now < read_at + OPERATORS_TTL_SECONDS
         {
-            return Ok(book);
+            return Ok(stored);
         }
-        let book = Arc::new(self.books.read(now).await?);
-        *self.book.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, book.clone()));
-        Ok(book)
+        let stored = Arc::new(self.operator_table.read(now).await?);
+        *self.stored.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, stored.clone()));
+        Ok(stored)
     }
 
-    /// Changes the book of operators, and sees the change at once. The audit says what `change` gives
+    /// Changes the stored operators, and sees the change at once. The audit says what `change` gives
     /// beside its outcome.
-    pub(crate) async fn change_book<T>(
+    pub(crate) async fn change_operators<T>(
         &self,
         author: Author<'_>,
         (action, subject): (Action, &str),
-        change: impl Fn(&mut Book) -> AdminResult<(T, Map<String, Value>)>,
+        change: impl Fn(&mut StoredOperators) -> AdminResult<(T, Map<String, Value>)>,
     ) -> AdminResult<T> {
         let entry = |(_, changes): &(T, Map<String, Value>)| {
             Some(audit_entry(author, (action, subject), changes.clone()))
         };
-        let changed = self.books.change_with(author.at, change, entry).await;
+        let changed = self.operator_table.change_with(author.at, change, entry).await;
         // Forgotten even if the change failed: a write whose response was lost may have been made.
-        *self.book.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.stored.lock().unwrap_or_else(PoisonError::into_inner) = None;
         changed.map(|(outcome, _)| outcome)
     }
 

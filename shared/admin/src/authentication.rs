@@ -22,11 +22,11 @@ use crate::{
     audit,
     login_throttle::Attempt,
     operator::{Operator, Role},
-    operator_row::Book,
     operators::FIRST_OPERATOR,
     password,
     problem::{AdminResult, Problem, ProblemKind},
     session::Session,
+    stored_operators::StoredOperators,
 };
 
 /// How long right credentials are remembered, in seconds.
@@ -143,9 +143,9 @@ impl Admin {
         let operator = self.check_password(name, password, address, clock).await?;
         let now = clock.now() / 1000;
 
-        let book = self.book(now).await?;
+        let stored = self.stored_operators(now).await?;
         let snapshot = self.gateway.snapshot(clock).await.ok();
-        let epoch = self.epoch(name, &book, snapshot.as_deref());
+        let epoch = self.epoch(name, &stored, snapshot.as_deref());
         let session = Session::starting(operator, epoch, now);
         self.record_log_in(name, address, None, now).await;
         Ok(session)
@@ -182,13 +182,13 @@ impl Admin {
         let over = || Problem::new(ProblemKind::Unauthenticated, "The session is over: sign in.");
         let now = clock.now() / 1000;
         let session = self.session_key.verify(cookie, now).ok_or_else(over)?;
-        let book = self.book(now).await?;
+        let stored = self.stored_operators(now).await?;
         // A stack that has no configuration yet has stored operators all the same.
         let snapshot = self.gateway.snapshot(clock).await.ok();
         let name = &session.operator.name;
         // The cookie's role is not believed: an operator may have been demoted since.
-        let account = self.account(name, &book, snapshot.as_deref()).ok_or_else(over)?;
-        if self.epoch(name, &book, snapshot.as_deref()) != session.epoch {
+        let account = self.account(name, &stored, snapshot.as_deref()).ok_or_else(over)?;
+        if self.epoch(name, &stored, snapshot.as_deref()) != session.epoch {
             return Err(over());
         }
         let operator = Operator { name: name.clone(), role: account.role() };
@@ -203,11 +203,11 @@ impl Admin {
         clock: Clock,
     ) -> AdminResult<Operator> {
         let now = clock.now() / 1000;
-        let book = self.book(now).await?;
+        let stored = self.stored_operators(now).await?;
         // A stack that has no configuration yet has stored operators all the same.
         let snapshot = self.gateway.snapshot(clock).await.ok();
 
-        let account = self.account(name, &book, snapshot.as_deref());
+        let account = self.account(name, &stored, snapshot.as_deref());
         let tag =
             account.as_ref().map(|account| self.remembered.tag(name, password, account.expected()));
         // Before the throttle: a program that sends Basic credentials with each request is no
@@ -255,11 +255,11 @@ impl Admin {
         let now = clock.now() / 1000;
 
         let hash = KeyHash::of(token.expose());
-        let book = self.book(now).await?;
+        let stored = self.stored_operators(now).await?;
         // Every token is compared, so that the place of the right one does not show.
         let same =
             |known: &KeyHash| bool::from(known.as_str().as_bytes().ct_eq(hash.as_str().as_bytes()));
-        let found: Vec<_> = book.tokens.values().filter(|token| same(&token.hash)).collect();
+        let found: Vec<_> = stored.tokens.values().filter(|token| same(&token.hash)).collect();
         let is_current = |expires: Option<u64>| expires.is_none_or(|expires| now < expires);
         match found.first() {
             Some(token) if is_current(token.expires) => {
@@ -278,9 +278,9 @@ impl Admin {
 
     /// Which of an operator's epochs this is: another one with each change of the password, and after
     /// the operator ended all sessions.
-    fn epoch(&self, name: &str, book: &Book, snapshot: Option<&Snapshot>) -> u64 {
-        let epoch = book.epoch(name);
-        // A change of a stored password is counted in the book.
+    fn epoch(&self, name: &str, stored: &StoredOperators, snapshot: Option<&Snapshot>) -> u64 {
+        let epoch = stored.epoch(name);
+        // A change of a stored password is counted in the row.
         match snapshot.and_then(|it| configured(name, it)) {
             Some((password, _)) => self.session_key.epoch_of_password(epoch, password.expose()),
             None => epoch,
@@ -288,7 +288,12 @@ impl Admin {
     }
 
     /// The account of a name: the configuration's, else a stored one, else that of the first start.
-    fn account(&self, name: &str, book: &Book, snapshot: Option<&Snapshot>) -> Option<Account> {
+    fn account(
+        &self,
+        name: &str,
+        stored: &StoredOperators,
+        snapshot: Option<&Snapshot>,
+    ) -> Option<Account> {
         if let Some((password, role)) = snapshot.and_then(|it| configured(name, it)) {
             let is_hash = config::is_password_hash(password.expose());
             return Some(if is_hash {
@@ -297,8 +302,8 @@ impl Admin {
                 Account::Configured(password, role)
             });
         }
-        if let Some(stored) = book.operators.get(name) {
-            return Some(Account::Hashed(stored.password.clone(), stored.role));
+        if let Some(operator) = stored.operators.get(name) {
+            return Some(Account::Hashed(operator.password.clone(), operator.role));
         }
         // Only as long as no stored operator has the name, so that a changed password ends it.
         let initial = self.initial_password.clone().filter(|_| name == FIRST_OPERATOR)?;

@@ -32,7 +32,7 @@ const DIFF_CONTEXT: usize = 3;
 
 /// A configuration as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigDocument {
+pub struct ConfigText {
     /// The YAML, with a variable in place of each secret.
     pub text: String,
     /// What changes when the text does: the `ETag`.
@@ -95,9 +95,9 @@ impl ConfigVersion {
 
 impl Admin {
     /// The configuration.
-    pub async fn config_document(&self, clock: Clock) -> AdminResult<ConfigDocument> {
+    pub async fn config_text(&self, clock: Clock) -> AdminResult<ConfigText> {
         let text = self.read_config(clock).await?.hidden.text;
-        Ok(ConfigDocument { version: version_of(&text), text })
+        Ok(ConfigText { version: version_of(&text), text })
     }
 
     /// Puts another configuration in the place of the present one, if that still has the expected

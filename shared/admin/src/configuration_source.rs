@@ -329,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_read_only_is_no_fault_of_the_store() {
+    fn a_file_that_is_read_only_is_no_failure_of_the_store() {
         for (kind, expected) in [
             (io::ErrorKind::ReadOnlyFilesystem, ProblemKind::Conflict),
             (io::ErrorKind::PermissionDenied, ProblemKind::Conflict),

@@ -17,7 +17,6 @@ mod declared_keys;
 mod list_page;
 mod login_throttle;
 mod operator;
-mod operator_row;
 mod operators;
 mod password;
 mod price_text;
@@ -26,6 +25,7 @@ mod recorded_usage;
 mod redacted_comments;
 mod redacted_text;
 mod session;
+mod stored_operators;
 mod tenant_operations;
 mod usage;
 mod views;
@@ -35,7 +35,7 @@ pub use api::{ApiBody, ApiRequest, ApiResponse, Operation};
 pub use apply::{ApplyObserver, ApplyOptions, Destination};
 pub use audit::audit_json;
 pub use authentication::Credentials;
-pub use configuration::{ConfigChange, ConfigDocument, ConfigMode, ConfigVersion};
+pub use configuration::{ConfigChange, ConfigMode, ConfigText, ConfigVersion};
 pub use configuration_change::apply_file;
 pub use configuration_source::{
     ConfigFile, ConfigRows, ConfigSource, Reach, Variables, write_private,

@@ -11,9 +11,9 @@ use crate::{
     admin::Admin,
     authentication::configured_names,
     operator::Role,
-    operator_row::{Book, OperatorBooks, StoredOperator, StoredToken},
     password,
     problem::{AdminResult, Problem, ProblemKind},
+    stored_operators::{OperatorTable, StoredOperator, StoredOperators, StoredToken},
 };
 
 /// What a token begins with.
@@ -118,11 +118,11 @@ pub struct OperatorChange {
 impl Admin {
     /// Every operator, those of the configuration first.
     pub async fn operators(&self, clock: Clock) -> AdminResult<Vec<OperatorView>> {
-        let book = self.book(clock.now() / 1000).await?;
+        let stored = self.stored_operators(clock.now() / 1000).await?;
         let configured = self.configured_operators(clock).await;
         // Shown once, as the one that authentication uses.
         let is_shadowed = |name: &String| configured.iter().any(|(known, _)| known == name);
-        let stored = book.operators.iter().filter(|(name, _)| !is_shadowed(name));
+        let stored = stored.operators.iter().filter(|(name, _)| !is_shadowed(name));
         let stored = stored.map(|(name, it)| OperatorView {
             name: name.clone(),
             role: it.role,
@@ -157,18 +157,18 @@ impl Admin {
         if self.configured_operators(clock).await.iter().any(|(known, _)| known == name) {
             return Err(taken());
         }
-        // Hashed before the book is changed: the change may be repeated, and must not take long.
+        // Hashed before the row is changed: the change may be repeated, and must not take long.
         let hash = password::hash(password).await?;
         let now = author.at;
         let made = StoredOperator { role, password: hash, created: now, updated: now };
-        self.change_book(author, (Action::CreateOperator, name), |book| {
-            if book.operators.contains_key(name) {
+        self.change_operators(author, (Action::CreateOperator, name), |stored| {
+            if stored.operators.contains_key(name) {
                 return Err(taken());
             }
-            if MAX_ENTRIES <= book.operators.len() {
+            if MAX_ENTRIES <= stored.operators.len() {
                 return Err(Problem::new(ProblemKind::Conflict, "There are too many operators."));
             }
-            book.operators.insert(name.to_owned(), made.clone());
+            stored.operators.insert(name.to_owned(), made.clone());
             Ok(((), changes([("role", Value::Null, json!(role))])))
         })
         .await?;
@@ -194,21 +194,21 @@ impl Admin {
         // The audit says that a password was changed, never to what.
         let password = if hash.is_some() { json!("[secret]") } else { Value::Null };
         let after = self
-            .change_book(author, (Action::UpdateOperator, name), |book| {
-                let stored = book.operators.get_mut(name);
-                let stored = stored.ok_or_else(|| Problem::not_found("operator"))?;
-                let before = stored.role;
-                stored.role = change.role.unwrap_or(stored.role);
-                stored.updated = author.at;
+            .change_operators(author, (Action::UpdateOperator, name), |stored| {
+                let operator = stored.operators.get_mut(name);
+                let operator = operator.ok_or_else(|| Problem::not_found("operator"))?;
+                let before = operator.role;
+                operator.role = change.role.unwrap_or(operator.role);
+                operator.updated = author.at;
                 if let Some(hash) = &hash {
-                    stored.password.clone_from(hash);
+                    operator.password.clone_from(hash);
                 }
-                let after = stored.clone();
+                let after = operator.clone();
                 if hash.is_some() {
-                    *book.epochs.entry(name.to_owned()).or_default() += 1;
+                    *stored.epochs.entry(name.to_owned()).or_default() += 1;
                 }
 
-                keep_an_admin(book, &configured)?;
+                keep_an_admin(stored, &configured)?;
                 let changed = changes([
                     ("role", json!(before), json!(after.role)),
                     ("password", Value::Null, password.clone()),
@@ -228,13 +228,13 @@ impl Admin {
         clock: Clock,
     ) -> AdminResult<()> {
         let configured = self.configured_operators(clock).await;
-        self.change_book(author, (Action::DeleteOperator, name), |book| {
-            let gone = book.operators.remove(name);
+        self.change_operators(author, (Action::DeleteOperator, name), |stored| {
+            let gone = stored.operators.remove(name);
             let gone = gone.ok_or_else(|| Problem::not_found("operator"))?;
             // Kept after the operator is gone: one that is made anew under the name must not revive
             // old cookies.
-            *book.epochs.entry(name.to_owned()).or_default() += 1;
-            keep_an_admin(book, &configured)?;
+            *stored.epochs.entry(name.to_owned()).or_default() += 1;
+            keep_an_admin(stored, &configured)?;
             Ok(((), changes([("role", json!(gone.role), Value::Null)])))
         })
         .await
@@ -242,8 +242,8 @@ impl Admin {
 
     /// Ends every session of an operator, wherever it is.
     pub async fn log_out_everywhere(&self, name: &str, author: Author<'_>) -> AdminResult<()> {
-        self.change_book(author, (Action::LogOutEverywhere, name), |book| {
-            *book.epochs.entry(name.to_owned()).or_default() += 1;
+        self.change_operators(author, (Action::LogOutEverywhere, name), |stored| {
+            *stored.epochs.entry(name.to_owned()).or_default() += 1;
             Ok(((), Map::new()))
         })
         .await
@@ -251,9 +251,9 @@ impl Admin {
 
     /// Every token, oldest first, expired ones included.
     pub async fn tokens(&self, clock: Clock) -> AdminResult<Vec<TokenView>> {
-        let book = self.book(clock.now() / 1000).await?;
+        let stored = self.stored_operators(clock.now() / 1000).await?;
         let mut tokens: Vec<_> =
-            book.tokens.iter().map(|(id, token)| TokenView::new(id, token)).collect();
+            stored.tokens.iter().map(|(id, token)| TokenView::new(id, token)).collect();
         tokens.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
         Ok(tokens)
     }
@@ -278,11 +278,11 @@ impl Admin {
             created: author.at,
             expires: new.expires,
         };
-        self.change_book(author, (Action::CreateToken, &id), |book| {
-            if MAX_ENTRIES <= book.tokens.len() {
+        self.change_operators(author, (Action::CreateToken, &id), |stored| {
+            if MAX_ENTRIES <= stored.tokens.len() {
                 return Err(Problem::new(ProblemKind::Conflict, "There are too many tokens."));
             }
-            book.tokens.insert(id.clone(), token.clone());
+            stored.tokens.insert(id.clone(), token.clone());
             let changes = changes([
                 ("name", Value::Null, json!(new.name)),
                 ("role", Value::Null, json!(new.role)),
@@ -295,8 +295,8 @@ impl Admin {
 
     /// Removes a token.
     pub async fn revoke_token(&self, id: &str, author: Author<'_>) -> AdminResult<()> {
-        self.change_book(author, (Action::RevokeToken, id), |book| {
-            let gone = book.tokens.remove(id).ok_or_else(|| Problem::not_found("token"))?;
+        self.change_operators(author, (Action::RevokeToken, id), |stored| {
+            let gone = stored.tokens.remove(id).ok_or_else(|| Problem::not_found("token"))?;
             Ok(((), changes([("name", json!(gone.name), Value::Null)])))
         })
         .await
@@ -309,20 +309,20 @@ pub async fn make_first_operator(
     config_table: Arc<dyn Table>,
     now: u64,
 ) -> AdminResult<Option<Secret>> {
-    let books = OperatorBooks::new(config_table);
+    let operator_table = OperatorTable::new(config_table);
     // Before the hash: every cold start comes here, and a hash takes long.
-    if !books.read(now).await?.operators.is_empty() {
+    if !operator_table.read(now).await?.operators.is_empty() {
         return Ok(None);
     }
     let password = password::generate()?;
     let hash = password::hash(&password).await?;
     let first = StoredOperator { role: Role::Admin, password: hash, created: now, updated: now };
-    let is_made = books.change(now, |book| {
+    let is_made = operator_table.change(now, |stored| {
         // Once more, under the version: another instance may have been faster.
-        if !book.operators.is_empty() {
+        if !stored.operators.is_empty() {
             return Ok(false);
         }
-        book.operators.insert(FIRST_OPERATOR.to_owned(), first.clone());
+        stored.operators.insert(FIRST_OPERATOR.to_owned(), first.clone());
         Ok(true)
     });
     // The password of the one that lost the race is of no operator, and must not be shown.
@@ -348,20 +348,20 @@ pub async fn reset_password(
     let hash = password::hash(&password).await?;
     let made =
         StoredOperator { role: Role::Admin, password: hash.clone(), created: now, updated: now };
-    let books = OperatorBooks::new(config_table.clone());
-    let is_made = books
-        .change(now, |book| {
-            let is_made = book.operators.is_empty() && configured.is_empty();
-            if !is_made && !book.operators.contains_key(name) {
-                let known: Vec<&str> = book.operators.keys().map(String::as_str).collect();
+    let operator_table = OperatorTable::new(config_table.clone());
+    let is_made = operator_table
+        .change(now, |stored| {
+            let is_made = stored.operators.is_empty() && configured.is_empty();
+            if !is_made && !stored.operators.contains_key(name) {
+                let known: Vec<&str> = stored.operators.keys().map(String::as_str).collect();
                 let detail = format!("There is no such operator in the store; {}.", listed(&known));
                 return Err(Problem::new(ProblemKind::NotFound, detail));
             }
-            let stored = book.operators.entry(name.to_owned()).or_insert_with(|| made.clone());
-            stored.password.clone_from(&hash);
-            stored.updated = now;
+            let operator = stored.operators.entry(name.to_owned()).or_insert_with(|| made.clone());
+            operator.password.clone_from(&hash);
+            operator.updated = now;
             // Whoever was signed in with the lost password is signed out.
-            *book.epochs.entry(name.to_owned()).or_default() += 1;
+            *stored.epochs.entry(name.to_owned()).or_default() += 1;
             Ok(is_made)
         })
         .await?;
@@ -387,10 +387,9 @@ fn listed(names: &[&str]) -> String {
 }
 
 /// Refuses a change that leaves nobody who may change operators.
-fn keep_an_admin(book: &Book, configured: &[(String, Role)]) -> AdminResult<()> {
-    let stored = book.operators.values().map(|it| it.role);
-
-    let mut roles = stored.chain(configured.iter().map(|(_, role)| *role));
+fn keep_an_admin(stored: &StoredOperators, configured: &[(String, Role)]) -> AdminResult<()> {
+    let roles = stored.operators.values().map(|it| it.role);
+    let mut roles = roles.chain(configured.iter().map(|(_, role)| *role));
     if roles.any(|role| role == Role::Admin) {
         return Ok(());
     }
@@ -440,8 +439,8 @@ mod tests {
         let table = sqlite::in_memory().unwrap().config;
         let password = make_first_operator(table.clone(), NOW).await.unwrap().unwrap();
         assert!(make_first_operator(table.clone(), NOW).await.unwrap().is_none());
-        let book = OperatorBooks::new(table).read(NOW).await.unwrap();
-        let first = &book.operators[FIRST_OPERATOR];
+        let stored = OperatorTable::new(table).read(NOW).await.unwrap();
+        let first = &stored.operators[FIRST_OPERATOR];
         assert_eq!(first.role, Role::Admin);
         assert!(password::verify(&password, Some(&first.password)).await.unwrap());
     }
@@ -451,10 +450,10 @@ mod tests {
         let table = sqlite::in_memory().unwrap().config;
         make_first_operator(table.clone(), NOW).await.unwrap();
         let password = reset_password(table.clone(), FIRST_OPERATOR, &[], NOW).await.unwrap();
-        let book = OperatorBooks::new(table.clone()).read(NOW).await.unwrap();
-        let hash = &book.operators[FIRST_OPERATOR].password;
+        let stored = OperatorTable::new(table.clone()).read(NOW).await.unwrap();
+        let hash = &stored.operators[FIRST_OPERATOR].password;
         assert!(password::verify(&password, Some(hash)).await.unwrap());
-        assert_eq!(book.epoch(FIRST_OPERATOR), 1);
+        assert_eq!(stored.epoch(FIRST_OPERATOR), 1);
         assert!(reset_password(table, "a:b", &[], NOW).await.is_err());
     }
 
@@ -469,7 +468,7 @@ mod tests {
         assert!(reset("ann", &[]).await.is_ok(), "the first one of all is made");
         let problem = reset("amm", &[]).await.unwrap_err();
         assert!(problem.detail.ends_with("there are: ann."), "{}", problem.detail);
-        let book = OperatorBooks::new(table.clone()).read(NOW).await.unwrap();
-        assert_eq!(book.operators.keys().collect::<Vec<_>>(), ["ann"]);
+        let stored = OperatorTable::new(table.clone()).read(NOW).await.unwrap();
+        assert_eq!(stored.operators.keys().collect::<Vec<_>>(), ["ann"]);
     }
 }

@@ -144,10 +144,10 @@ impl Admin {
 
         let mut is_first = true;
         let mut steps = vec![];
-        for (Outlook { target, verdict, .. }, fault) in outlook {
-            let decision = match (fault, verdict) {
+        for (Outlook { target, verdict, .. }, reason) in outlook {
+            let decision = match (reason, verdict) {
                 // A key that cannot be read makes a target unusable whatever its health is.
-                (Some(fault), _) => Decision::Unusable(fault),
+                (Some(reason), _) => Decision::Unusable(reason),
                 (None, Verdict::Attempted) if std::mem::take(&mut is_first) => Decision::First,
                 (None, Verdict::Attempted) => Decision::Later,
                 (None, Verdict::CoolingDown(left)) => Decision::CoolingDown(left),

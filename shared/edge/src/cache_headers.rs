@@ -1,7 +1,7 @@
 //! What a client's headers say of repeated requests: the response cache, and idempotency keys.
 
 use canonical::{Error, Result};
-use gateway::{CacheMode, CacheWish};
+use gateway::{CacheDirectives, CacheMode};
 use http::{HeaderMap, HeaderName, header};
 
 use crate::{request::flag, response::CACHE};
@@ -14,35 +14,35 @@ const SKIP_CACHE: HeaderName = HeaderName::from_static("x-skip-cache");
 
 /// What the client says about the response cache: in `X-Gateway-Cache`, in `Cache-Control`
 /// (RFC 9111, section 5.2.1), or with `X-Skip-Cache: true`.
-pub(crate) fn cache_wish(headers: &HeaderMap) -> Result<CacheWish> {
-    let mut wish = CacheWish::default();
+pub(crate) fn cache_directives(headers: &HeaderMap) -> Result<CacheDirectives> {
+    let mut directives = CacheDirectives::default();
     // Our own header comes last and wins: browsers and proxies set `Cache-Control` by themselves.
     for name in [header::CACHE_CONTROL, CACHE] {
         let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
         for word in lines.flat_map(|line| line.split(',')).map(str::trim) {
-            note_word(&mut wish, &word.to_ascii_lowercase());
+            note_word(&mut directives, &word.to_ascii_lowercase());
         }
     }
     if flag(headers, &SKIP_CACHE)? {
-        wish.mode = CacheMode::NoStore;
+        directives.mode = CacheMode::NoStore;
     }
-    Ok(wish)
+    Ok(directives)
 }
 
 /// Notes one directive. Those that are unknown are passed over, as RFC 9111 wants it.
-fn note_word(wish: &mut CacheWish, word: &str) {
+fn note_word(directives: &mut CacheDirectives, word: &str) {
     match word {
-        "no-store" | "bypass" => wish.mode = CacheMode::NoStore,
-        "no-cache" | "refresh" => wish.mode = CacheMode::Refresh,
-        "only-if-cached" => wish.mode = CacheMode::OnlyIfCached,
-        "use" => wish.mode = CacheMode::Always,
+        "no-store" | "bypass" => directives.mode = CacheMode::NoStore,
+        "no-cache" | "refresh" => directives.mode = CacheMode::Refresh,
+        "only-if-cached" => directives.mode = CacheMode::OnlyIfCached,
+        "use" => directives.mode = CacheMode::Always,
         _ => {
             let age = word.strip_prefix("max-age=").and_then(|age| age.parse().ok());
-            wish.max_age = age.or(wish.max_age);
+            directives.max_age = age.or(directives.max_age);
             // A response that must be zero seconds old can only be a new one, which may be kept all
             // the same.
-            if wish.max_age == Some(0) && wish.mode == CacheMode::Usual {
-                wish.mode = CacheMode::Refresh;
+            if directives.max_age == Some(0) && directives.mode == CacheMode::Default {
+                directives.mode = CacheMode::Refresh;
             }
         }
     }
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_wish_is_heard_in_every_header() {
-        let wish = |name, value| cache_wish(&headers(&[(name, value)])).unwrap();
+        let directives = |name, value| cache_directives(&headers(&[(name, value)])).unwrap();
         for (name, value, mode) in [
             ("cache-control", "no-store", CacheMode::NoStore),
             ("cache-control", "private, No-Cache", CacheMode::Refresh),
@@ -83,13 +83,13 @@ mod tests {
             ("cache-control", "max-age=0", CacheMode::Refresh),
             ("x-gateway-cache", "use", CacheMode::Always),
             ("x-gateway-cache", "no-store", CacheMode::NoStore),
-            ("x-gateway-cache", "hit", CacheMode::Usual),
+            ("x-gateway-cache", "hit", CacheMode::Default),
             ("x-skip-cache", "true", CacheMode::NoStore),
         ] {
-            assert_eq!(wish(name, value).mode, mode, "{name}: {value}");
+            assert_eq!(directives(name, value).mode, mode, "{name}: {value}");
         }
-        assert_eq!(wish("cache-control", "max-age=60").max_age, Some(60));
-        assert_eq!(cache_wish(&HeaderMap::new()).unwrap(), CacheWish::default());
+        assert_eq!(directives("cache-control", "max-age=60").max_age, Some(60));
+        assert_eq!(cache_directives(&HeaderMap::new()).unwrap(), CacheDirectives::default());
     }
 
     #[test]

@@ -289,7 +289,7 @@ impl Exchange {
         if is_recorded {
             self.begin_record();
         }
-        let outcome = self.answer(endpoint).await;
+        let outcome = self.dispatch(endpoint).await;
         self.end_record(&outcome);
         outcome
     }
@@ -332,7 +332,7 @@ impl Exchange {
         request::check_headers(self.request.headers())
     }
 
-    async fn answer(&mut self, endpoint: Result<&'static Endpoint>) -> Result<Response<Body>> {
+    async fn dispatch(&mut self, endpoint: Result<&'static Endpoint>) -> Result<Response<Body>> {
         let endpoint = endpoint?;
 
         self.authenticate(endpoint.access).await?;

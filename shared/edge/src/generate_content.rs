@@ -13,7 +13,7 @@ use http::Uri;
 use crate::{
     endpoint::HandlerFuture,
     front::Exchange,
-    model_call::{self, Dictated, PathFields},
+    model_call::{self, PathFields, PathFormat},
     request::query_value,
     router::no_such_model_method,
 };
@@ -22,12 +22,12 @@ use crate::{
 pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
         let id = exchange.id.clone().unwrap_or_default();
-        let dictated = dictated_by_path(&id, exchange.request.uri())?;
-        model_call::respond(exchange, dictated).await
+        let path_format = parse_path(&id, exchange.request.uri())?;
+        model_call::respond(exchange, path_format).await
     })
 }
 
-fn dictated_by_path(id: &str, uri: &Uri) -> Result<Dictated> {
+fn parse_path(id: &str, uri: &Uri) -> Result<PathFormat> {
     // From the right: names of tuned models and of Bedrock's hold colons themselves.
     let (model, method) = id.rsplit_once(':').unwrap_or((id, ""));
     let (format, stream) = match method {
@@ -40,5 +40,5 @@ fn dictated_by_path(id: &str, uri: &Uri) -> Result<Dictated> {
     };
     // `$alt` is the same parameter in Google's older client libraries.
     let alt = query_value(uri, "alt").or_else(|| query_value(uri, "$alt"));
-    Ok(Dictated { format, path: Some(PathFields { model: model.to_owned(), stream, alt }) })
+    Ok(PathFormat { format, fields: Some(PathFields { model: model.to_owned(), stream, alt }) })
 }

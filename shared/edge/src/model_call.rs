@@ -27,12 +27,12 @@ const STREAM_BUFFER_BYTES: usize = 128 * 1024;
 
 const STRICT: HeaderName = HeaderName::from_static("x-gateway-strict");
 
-/// A request before its body is read.
-pub(crate) struct Dictated {
+/// What the path of a request says of it, before its body is read.
+pub(crate) struct PathFormat {
     /// The format of the body and of the response.
     pub(crate) format: ClientFormat,
     /// The fields that the path has, where other APIs have them in the body.
-    pub(crate) path: Option<PathFields>,
+    pub(crate) fields: Option<PathFields>,
 }
 
 /// Fields of a request in its path.
@@ -45,9 +45,9 @@ pub(crate) struct PathFields {
     pub(crate) alt: Option<String>,
 }
 
-impl From<ClientFormat> for Dictated {
+impl From<ClientFormat> for PathFormat {
     fn from(format: ClientFormat) -> Self {
-        Self { format, path: None }
+        Self { format, fields: None }
     }
 }
 
@@ -67,8 +67,11 @@ impl PathFields {
 }
 
 /// Reads a request and responds with what the gateway gives.
-pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Result<Response<Body>> {
-    let (format, inbound) = (dictated.format, dictated.format.inbound());
+pub(crate) async fn respond(
+    exchange: &mut Exchange,
+    path_format: PathFormat,
+) -> Result<Response<Body>> {
+    let (format, inbound) = (path_format.format, path_format.format.inbound());
     if let Some(record) = &mut exchange.record {
         record.request.format = inbound.format().name;
     }
@@ -79,7 +82,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     let passed = passed_headers(inbound, headers)?;
     let hints = request::hints(headers, exchange.snapshot()?.routes.condition_headers())?;
     let (cache, idempotency_key) =
-        (cache_headers::cache_wish(headers)?, cache_headers::idempotency_key(headers)?);
+        (cache_headers::cache_directives(headers)?, cache_headers::idempotency_key(headers)?);
 
     // Reserved before the body: a call that could not stream its response shall not take more
     // memory first.
@@ -87,7 +90,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     let (limits, memory) = (exchange.app.body_limits, &exchange.app.memory);
     let body = request_body::read(&mut exchange.request, limits, memory).await?;
     let tenant = exchange.tenant()?.clone();
-    let decoded = decode(inbound, &body, dictated.path, &tenant)?;
+    let decoded = decode(inbound, &body, path_format.fields, &tenant)?;
     // The request holds what it needs of the body.
     drop(body);
     let mut request = arrived(decoded, &exchange.arrival);

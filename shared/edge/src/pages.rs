@@ -36,7 +36,7 @@ use tokio::sync::OnceCell;
 
 use self::{
     form::Form,
-    page_context::{Desk, page_with, see_other},
+    page_context::{PageContext, page_with, see_other},
     table::PageResult,
 };
 use crate::{
@@ -75,24 +75,28 @@ fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
         let origins = administration::public_origins(exchange);
         let is_own =
             operator_credentials::is_from_own_page(exchange.request.method(), &headers, &origins);
-        let mut desk = desk(exchange, &headers).await?;
-        let outcome = match admitted(&mut desk, &headers, is_own, page.role).await {
-            Ok(session) => answer(&mut desk, page, session).await,
+        let mut context = context(exchange, &headers).await?;
+        let outcome = match admitted(&mut context, &headers, is_own, page.role).await {
+            Ok(session) => render(&mut context, page, session).await,
             Err(problem) => Err(problem),
         };
-        outcome.or_else(|problem| refusal(&desk, &headers, &problem)).map_err(as_error)
+        outcome.or_else(|problem| refusal(&context, &headers, &problem)).map_err(as_error)
     })
 }
 
-async fn answer(desk: &mut Desk, page: table::Page, session: Option<Session>) -> PageResult {
-    let mut response = (page.respond)(desk).await?;
+async fn render(
+    context: &mut PageContext,
+    page: table::Page,
+    session: Option<Session>,
+) -> PageResult {
+    let mut response = (page.respond)(context).await?;
     if let Some(session) = session {
-        session::renew(desk, &session, &mut response);
+        session::renew(context, &session, &mut response);
     }
     Ok(response)
 }
 
-async fn desk(exchange: &mut Exchange, headers: &HeaderMap) -> canonical::Result<Desk> {
+async fn context(exchange: &mut Exchange, headers: &HeaderMap) -> canonical::Result<PageContext> {
     let app = exchange.app.clone();
     let limits =
         BodyLimits { max_bytes: MAX_FORM_BYTES.min(app.body_limits.max_bytes), ..app.body_limits };
@@ -113,7 +117,7 @@ async fn desk(exchange: &mut Exchange, headers: &HeaderMap) -> canonical::Result
     let is_form = kind.starts_with("application/x-www-form-urlencoded");
     // A body of another type is for its handler alone, such as the playground's JSON.
     let form = String::from_utf8_lossy(if is_form { &body } else { &[] });
-    Ok(Desk {
+    Ok(PageContext {
         base: base(&app, headers, is_secure),
         operator: None,
         parameters: exchange.parameters.clone(),
@@ -138,7 +142,7 @@ fn base(app: &App, headers: &HeaderMap, is_secure: bool) -> String {
 
 /// Lets an operator in whose role is enough, and gives the session by which that is known.
 async fn admitted(
-    desk: &mut Desk,
+    context: &mut PageContext,
     headers: &HeaderMap,
     is_from_own_page: bool,
     role: Option<Role>,
@@ -148,47 +152,47 @@ async fn admitted(
         return Err(Problem::new(ProblemKind::Forbidden, detail));
     }
     let Some(role) = role else { return Ok(None) };
-    let (operator, session) = operator(desk.admin()?, desk, headers).await?;
+    let (operator, session) = operator(context.admin()?, context, headers).await?;
     if operator.role < role {
         let detail = format!("This takes the role {role}; yours is {}.", operator.role);
         return Err(Problem::new(ProblemKind::Forbidden, detail));
     }
-    desk.operator = Some(operator);
+    context.operator = Some(operator);
     Ok(session)
 }
 
 async fn operator(
     admin: &Admin,
-    desk: &Desk,
+    context: &PageContext,
     headers: &HeaderMap,
 ) -> Result<(Operator, Option<Session>), Problem> {
     let credentials = operator_credentials::credentials(headers);
     // Sessions are renewed with the page; tokens and passwords are not, and make no session.
     if let Credentials::Session(cookie) = &credentials {
-        let session = admin.check_session(cookie, desk.clock()).await?;
+        let session = admin.check_session(cookie, context.clock()).await?;
         return Ok((session.operator.clone(), Some(session)));
     }
-    let operator = admin.authenticate(&credentials, desk.address(), desk.clock()).await?;
+    let operator = admin.authenticate(&credentials, context.address(), context.clock()).await?;
     Ok((operator, None))
 }
 
 /// What is shown in place of a page or a response.
-fn refusal(desk: &Desk, headers: &HeaderMap, problem: &Problem) -> PageResult {
+fn refusal(context: &PageContext, headers: &HeaderMap, problem: &Problem) -> PageResult {
     // A browser gets the form to sign in, a program the status that it can act on.
     if problem.kind == ProblemKind::Unauthenticated && table::prefers_html(headers) {
-        return to_sign_in(&desk.path);
+        return to_sign_in(&context.path);
     }
     if let Some(cause) = problem.cause() {
-        tracing::warn!(request_id = desk.arrival.request_id, %cause, "{problem}");
+        tracing::warn!(request_id = context.arrival.request_id, %cause, "{problem}");
     }
     let status = StatusCode::from_u16(problem.kind.status());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = if table::prefers_html(headers) {
         let fields = problem.fields.iter().map(|it| format!("{}: {}", it.field, it.message));
         let text = [problem.detail.clone()].into_iter().chain(fields).collect::<Vec<_>>().join(" ");
-        error_page(headers, status, text, &desk.arrival.request_id)?
+        error_page(headers, status, text, &context.arrival.request_id)?
     } else {
-        let problem = problem.to_json(&desk.arrival.request_id);
+        let problem = problem.to_json(&context.arrival.request_id);
         crate::response::problem(status, problem.to_string())
     };
     if let Some(seconds) = problem.retry_after {

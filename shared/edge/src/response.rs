@@ -6,7 +6,7 @@ use bytes::Bytes;
 use canonical::{Error, ErrorKind, ErrorWords, ResponseBody};
 use config::Config;
 use formats::ClientFormat;
-use gateway::{GatewayReply, GatewayReplyBody};
+use gateway::{ClientResponse, ClientResponseBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::{
@@ -37,44 +37,48 @@ const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
 const MAX_LIST_BYTES: usize = 4096;
 
 /// The headers of a model's response: who responded, after how many attempts, and what was dropped.
-pub(crate) fn add_headers(reply: &GatewayReply, format: ClientFormat, headers: &mut HeaderMap) {
+pub(crate) fn add_headers(
+    response: &ClientResponse,
+    format: ClientFormat,
+    headers: &mut HeaderMap,
+) {
     // A name that no header can carry is left out rather than mended.
     let mut add = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
     };
-    add(PROVIDER, &reply.provider);
-    add(MODEL, &reply.model);
-    if let Some(id) = &reply.provider_request_id {
+    add(PROVIDER, &response.provider);
+    add(MODEL, &response.model);
+    if let Some(id) = &response.provider_request_id {
         add(PROVIDER_REQUEST_ID, id);
     }
-    add(CACHE, reply.cache.as_str());
-    let mut dropped = reply.dropped.clone();
-    dropped.extend(dropped_from_body(&reply.body, format));
+    add(CACHE, response.cache.as_str());
+    let mut dropped = response.dropped.clone();
+    dropped.extend(dropped_from_body(&response.body, format));
     if !dropped.is_empty() {
         add(DROPPED, &join_names(&dropped));
     }
-    if is_estimated(&reply.body) {
+    if is_estimated(&response.body) {
         add(ESTIMATED, "true");
     }
-    headers.insert(ATTEMPTS, reply.attempts.into());
-    if let Some(age) = reply.age {
+    headers.insert(ATTEMPTS, response.attempts.into());
+    if let Some(age) = response.age {
         headers.insert(header::AGE, age.into());
     }
 }
 
 /// The kinds of content in a whole response that the client's format does not support.
-fn dropped_from_body(body: &GatewayReplyBody, format: ClientFormat) -> Vec<Cow<'static, str>> {
-    let GatewayReplyBody::Whole(response, _) = body else {
+fn dropped_from_body(body: &ClientResponseBody, format: ClientFormat) -> Vec<Cow<'static, str>> {
+    let ClientResponseBody::Whole(response, _) = body else {
         return vec![];
     };
-    let ResponseBody::Chat(answer) = &response.body else {
+    let ResponseBody::Chat(chat) = &response.body else {
         return vec![];
     };
     let unsupported = format.unsupported_content();
     let mut dropped = vec![];
-    for extra in answer.content_kinds().filter(|it| unsupported.contains(it)) {
+    for extra in chat.content_kinds().filter(|it| unsupported.contains(it)) {
         if !dropped.contains(&extra) {
             dropped.push(extra);
         }
@@ -83,8 +87,8 @@ fn dropped_from_body(body: &GatewayReplyBody, format: ClientFormat) -> Vec<Cow<'
 }
 
 /// Whether a count of tokens is an estimate.
-fn is_estimated(body: &GatewayReplyBody) -> bool {
-    let GatewayReplyBody::Whole(response, _) = body else {
+fn is_estimated(body: &ClientResponseBody) -> bool {
+    let ClientResponseBody::Whole(response, _) = body else {
         return false;
     };
     matches!(response.body, ResponseBody::Tokens { estimated: true, .. })
@@ -239,7 +243,7 @@ mod tests {
         for estimated in [true, false] {
             let body = ResponseBody::Tokens { count: 7, estimated };
             let response = GatewayResponse { body, usage: None, facts: None };
-            let reply = GatewayReply {
+            let response = ClientResponse {
                 content_type: None,
                 provider: "first".to_owned(),
                 model: "m".to_owned(),
@@ -248,11 +252,11 @@ mod tests {
                 dropped: vec![],
                 cache: telemetry::CacheOutcome::Bypass,
                 age: None,
-                body: GatewayReplyBody::Whole(response, Box::default()),
+                body: ClientResponseBody::Whole(response, Box::default()),
             };
             let mut headers = HeaderMap::new();
             let format = ClientFormat::Chat(&formats::openai::chat::OpenAiChat);
-            add_headers(&reply, format, &mut headers);
+            add_headers(&response, format, &mut headers);
             assert_eq!(headers.contains_key(ESTIMATED), estimated);
         }
     }

@@ -16,7 +16,7 @@ use canonical::{
 };
 use formats::{ClientFormat, Framing, StreamEncoder};
 use gateway::{
-    AdmittedCall, CallInFlight, GatewayReply, GatewayReplyBody, MeteredStream, Reservation,
+    AdmittedCall, CallInFlight, ClientResponse, ClientResponseBody, MeteredStream, Reservation,
 };
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
@@ -55,7 +55,7 @@ impl ClientWriter {
 }
 
 /// A response that is still being made.
-type PendingReply = Pin<Box<dyn Future<Output = Result<GatewayReply>> + Send>>;
+type PendingResponse = Pin<Box<dyn Future<Output = Result<ClientResponse>> + Send>>;
 
 /// Responds to a call.
 pub(crate) async fn respond(
@@ -75,10 +75,10 @@ pub(crate) async fn respond(
     };
 
     let gateway = app.clone();
-    let mut pending: PendingReply = Box::pin(async move { gateway.gateway.respond(call).await });
+    let mut pending: PendingResponse = Box::pin(async move { gateway.gateway.respond(call).await });
     // By reference: when time is up the call goes on, and only its status is decided.
     match tokio::time::timeout(silence, &mut pending).await {
-        Ok(reply) => Ok(encode(reply?, client, &app)),
+        Ok(response) => Ok(encode(response?, client, &app)),
         Err(_) => {
             let keep_alive = match framing {
                 Some(framing) => KeepAlive::stream(silence, client.format.keep_alive(framing)),
@@ -91,15 +91,16 @@ pub(crate) async fn respond(
 }
 
 /// The response to a call that succeeded before the first byte was sent.
-fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body> {
+fn encode(response: ClientResponse, client: ClientWriter, app: &App) -> Response<Body> {
     let mut headers = http::HeaderMap::with_capacity(16);
-    response::add_headers(&reply, client.format, &mut headers);
-    let content_type = reply.content_type.as_deref().and_then(|it| HeaderValue::from_str(it).ok());
-    let mut response = match reply.body {
-        GatewayReplyBody::Whole(response, summary) => {
-            response::json(StatusCode::OK, client.encode(&response, &summary))
+    response::add_headers(&response, client.format, &mut headers);
+    let content_type =
+        response.content_type.as_deref().and_then(|it| HeaderValue::from_str(it).ok());
+    let mut http_response = match response.body {
+        ClientResponseBody::Whole(whole, summary) => {
+            response::json(StatusCode::OK, client.encode(&whole, &summary))
         }
-        GatewayReplyBody::Stream(events) => {
+        ClientResponseBody::Stream(events) => {
             let bytes = client.format.keep_alive(client.framing.unwrap_or_default());
             let silence = app.keep_alive.stream;
             let keep_alive =
@@ -107,19 +108,19 @@ fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body
             // Bytes without frames, such as audio, have no place for a keep-alive.
             let keep_alive = if client.framing.is_some() { keep_alive } else { KeepAlive::NONE };
             let state = State::Streaming(events);
-            let mut response =
+            let mut http_response =
                 stream(ResponseStream::new(state, client, keep_alive, &app.stopping));
             if let Some(kind) = content_type {
-                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                http_response.headers_mut().insert(header::CONTENT_TYPE, kind);
             }
-            response
+            http_response
         }
     };
 
     // The few headers of the body join the many of the response, which are not hashed again.
-    let of_body = std::mem::replace(response.headers_mut(), headers);
-    response.headers_mut().extend(of_body);
-    response
+    let of_body = std::mem::replace(http_response.headers_mut(), headers);
+    http_response.headers_mut().extend(of_body);
+    http_response
 }
 
 fn stream(stream: ResponseStream) -> Response<Body> {
@@ -161,7 +162,7 @@ impl KeepAlive {
 
 enum State {
     /// There is no event yet, but the status is committed.
-    Waiting(PendingReply),
+    Waiting(PendingResponse),
     /// Events are written as they come.
     Streaming(Box<MeteredStream>),
     /// Everything is written; the provider's connection may still end.
@@ -262,10 +263,10 @@ impl ResponseStream {
     }
 
     /// Begins a response that was waited for.
-    fn begin(&mut self, outcome: Result<GatewayReply>) {
+    fn begin(&mut self, outcome: Result<ClientResponse>) {
         match outcome.map(|it| it.body) {
-            Ok(GatewayReplyBody::Stream(events)) => self.enter(State::Streaming(events)),
-            Ok(GatewayReplyBody::Whole(response, summary)) => {
+            Ok(ClientResponseBody::Stream(events)) => self.enter(State::Streaming(events)),
+            Ok(ClientResponseBody::Whole(response, summary)) => {
                 self.out.extend_from_slice(&self.client.encode(&response, &summary));
                 self.state = State::Over;
             }

@@ -248,7 +248,7 @@ impl KeepAliveSettings {
     /// the status it commits to may turn out to be wrong.
     fn within(read_timeout: Duration) -> Self {
         let half = read_timeout / 2;
-        let sooner = |usual: Option<Duration>| usual.map(|time| time.min(half));
+        let sooner = |configured: Option<Duration>| configured.map(|time| time.min(half));
         Self {
             stream: sooner(Self::LAMBDA.stream),
             early: sooner(Self::LAMBDA.early),

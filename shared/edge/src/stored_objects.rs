@@ -15,7 +15,7 @@ use crate::{
     endpoint::HandlerFuture,
     front::Exchange,
     request, request_body, response,
-    upload::{self, MAX_UPLOAD_BYTES, UploadFault},
+    upload::{self, MAX_UPLOAD_BYTES, UploadError},
 };
 
 /// The collection of files.
@@ -57,12 +57,12 @@ async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Re
         record.request.format = collection;
         record.provider = Some(provider.to_owned());
     }
-    let (body, fault) = match whole {
-        Some(body) => (RelayPayload::Whole(body), UploadFault::default()),
+    let (body, upload_error) = match whole {
+        Some(body) => (RelayPayload::Whole(body), UploadError::default()),
         None => {
             let silence = app.body_limits.silence;
-            let (body, fault) = upload::take_body(&mut exchange.request, silence);
-            (RelayPayload::Streamed(body), fault)
+            let (body, upload_error) = upload::take_body(&mut exchange.request, silence);
+            (RelayPayload::Streamed(body), upload_error)
         }
     };
     let relayed = RelayRequest {
@@ -75,7 +75,7 @@ async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Re
         now: exchange.arrival.clock.now(),
     };
     let relayed = app.gateway.relay(&snapshot, provider, relayed).await;
-    let relayed = relayed.map_err(|error| fault.or(error))?;
+    let relayed = relayed.map_err(|error| upload_error.or(error))?;
     if exchange.request.method() == Method::HEAD {
         return Ok(response::json(StatusCode::OK, Bytes::new()));
     }

@@ -27,34 +27,34 @@ use crate::{
 /// How large a streamed body may be: as large as a file may be at `OpenAI`.
 pub(crate) const MAX_UPLOAD_BYTES: usize = 512 * 1024 * 1024;
 
-/// Why a body ended early by the client's fault.
+/// The client's error by which a body ended early, if it did.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UploadFault(Arc<Progress>);
+pub(crate) struct UploadError(Arc<Progress>);
 
 /// How far a body has come.
 #[derive(Debug, Default)]
 struct Progress {
-    fault: OnceLock<Fault>,
+    early_end: OnceLock<EarlyEnd>,
     /// Whether it was read to its end.
     is_over: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Fault {
+enum EarlyEnd {
     Broken,
     Silent(Duration),
     TooLarge,
 }
 
-impl UploadFault {
-    /// The client's fault, where the body ended by one, in place of what came of it at the provider.
+impl UploadError {
+    /// The client's error, where the body ended by one, in place of what came of it at the provider.
     pub(crate) fn or(&self, error: Error) -> Error {
-        match self.0.fault.get() {
-            Some(Fault::Broken) => {
+        match self.0.early_end.get() {
+            Some(EarlyEnd::Broken) => {
                 Error::new(ErrorKind::InvalidRequest, "The request body ended early.")
             }
-            Some(Fault::Silent(silence)) => silence_error(*silence),
-            Some(Fault::TooLarge) => too_large(MAX_UPLOAD_BYTES),
+            Some(EarlyEnd::Silent(silence)) => silence_error(*silence),
+            Some(EarlyEnd::TooLarge) => too_large(MAX_UPLOAD_BYTES),
             None => error,
         }
     }
@@ -68,29 +68,29 @@ struct Upload {
     timer: Pin<Box<Sleep>>,
     /// How many bytes may still come.
     left: usize,
-    fault: UploadFault,
+    early_end: UploadError,
 }
 
 /// Takes the body out of a request, to be sent on as it comes.
 pub(crate) fn take_body(
     request: &mut Request<Body>,
     silence: Duration,
-) -> (StreamedBody, UploadFault) {
-    let fault = UploadFault::default();
+) -> (StreamedBody, UploadError) {
+    let early_end = UploadError::default();
     let upload = Upload {
-        body: Mutex::new(std::mem::replace(request.body_mut(), boxed(Rest(fault.clone())))),
+        body: Mutex::new(std::mem::replace(request.body_mut(), boxed(Rest(early_end.clone())))),
         silence,
         timer: Box::pin(tokio::time::sleep(silence)),
         left: MAX_UPLOAD_BYTES,
-        fault: fault.clone(),
+        early_end: early_end.clone(),
     };
-    (upload.boxed(), fault)
+    (upload.boxed(), early_end)
 }
 
 impl Upload {
-    fn end(&self, fault: Fault) -> BodyError {
-        // The first fault is the one that ended the body.
-        self.fault.0.fault.get_or_init(|| fault);
+    fn end(&self, early_end: EarlyEnd) -> BodyError {
+        // The first error is the one that ended the body.
+        self.early_end.0.early_end.get_or_init(|| early_end);
         "the client's body ended early".into()
     }
 }
@@ -107,17 +107,17 @@ impl HttpBody for Upload {
         let body = this.body.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
             ready!(this.timer.as_mut().poll(cx));
-            return Poll::Ready(Some(Err(this.end(Fault::Silent(this.silence)))));
+            return Poll::Ready(Some(Err(this.end(EarlyEnd::Silent(this.silence)))));
         };
         this.timer.as_mut().reset(Instant::now() + this.silence);
         let Some(frame) = frame else {
-            this.fault.0.is_over.store(true, Ordering::Relaxed);
+            this.early_end.0.is_over.store(true, Ordering::Relaxed);
             return Poll::Ready(None);
         };
-        let Ok(frame) = frame else { return Poll::Ready(Some(Err(this.end(Fault::Broken)))) };
+        let Ok(frame) = frame else { return Poll::Ready(Some(Err(this.end(EarlyEnd::Broken)))) };
         let length = frame.data_ref().map_or(0, Bytes::len);
         let Some(left) = this.left.checked_sub(length) else {
-            return Poll::Ready(Some(Err(this.end(Fault::TooLarge))));
+            return Poll::Ready(Some(Err(this.end(EarlyEnd::TooLarge))));
         };
         this.left = left;
         Poll::Ready(Some(Ok(frame)))
@@ -130,7 +130,7 @@ impl HttpBody for Upload {
 
 /// What stands in the place of a body that was taken: it has nothing, and ends when that one does, by
 /// which a refusal knows whether the client is still sending.
-struct Rest(UploadFault);
+struct Rest(UploadError);
 
 impl HttpBody for Rest {
     type Data = Bytes;
@@ -163,18 +163,18 @@ mod tests {
 
     async fn status_of(body: Body) -> u16 {
         let mut request = Request::new(body);
-        let (streamed, fault) = take_body(&mut request, Duration::from_millis(20));
+        let (streamed, early_end) = take_body(&mut request, Duration::from_millis(20));
         assert!(streamed.collect().await.is_err());
-        fault.or(Error::new(ErrorKind::Network, "closed the connection")).status()
+        early_end.or(Error::new(ErrorKind::Network, "closed the connection")).status()
     }
 
     #[tokio::test]
     async fn a_body_passes_with_its_length() {
         let mut request = Request::new(full("abc"));
-        let (streamed, fault) = take_body(&mut request, Duration::from_secs(60));
+        let (streamed, early_end) = take_body(&mut request, Duration::from_secs(60));
         assert_eq!(streamed.size_hint().exact(), Some(3));
         assert_eq!(streamed.collect().await.unwrap().to_bytes(), "abc");
-        assert_eq!(fault.or(Error::new(ErrorKind::Network, "closed")).status(), 502);
+        assert_eq!(early_end.or(Error::new(ErrorKind::Network, "closed")).status(), 502);
     }
 
     #[tokio::test]
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_fault_of_the_client_is_reported_as_such() {
+    async fn an_error_of_the_client_is_reported_as_such() {
         let silent = futures_util::stream::pending::<Result<Frame<Bytes>, BodyError>>();
         assert_eq!(status_of(boxed(StreamBody::new(silent))).await, 400);
         let broken = [Err::<Frame<Bytes>, BodyError>("reset".into())];

@@ -105,7 +105,7 @@ impl Gateway {
                     running.call.record.cache = Some(CacheOutcome::Hit);
                     return Ok(Some(hit));
                 }
-                Ok(Claimed::First(claim)) => running.keeping.claim = Some(claim),
+                Ok(Claimed::First(claim)) => running.storage.claim = Some(claim),
                 Err(error) => {
                     // It may have been made all the same, and would hold the key until its deadline.
                     if error.kind == ErrorKind::Unavailable {
@@ -119,7 +119,7 @@ impl Gateway {
         let place = CachePlace::of_call(&running.call, plan);
         let (outcome, hit) = cache::look_up(&running.call, place.as_ref(), table).await?;
         running.call.record.cache = Some(outcome);
-        running.keeping.cache = place.filter(|_| hit.is_none());
+        running.storage.cache = place.filter(|_| hit.is_none());
         Ok(hit.map(Box::new))
     }
 
@@ -194,7 +194,7 @@ impl Gateway {
         if let Some(capped) = admission.capped_output {
             standing.is_capped = true;
             // A shorter response than was asked for is nobody else's.
-            running.keeping.cache = None;
+            running.storage.cache = None;
             granted = CallDemand { is_bounded: true, ..wanted };
             granted.demand.output = capped;
         }

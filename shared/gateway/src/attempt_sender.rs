@@ -16,7 +16,7 @@ use crate::{
 
 /// What makes the attempts of one call.
 #[derive(Clone, Debug)]
-pub(crate) struct Sender {
+pub(crate) struct AttemptSender {
     snapshot: Arc<Snapshot>,
     request: Arc<GatewayRequest>,
     strict: bool,
@@ -48,7 +48,7 @@ pub(crate) enum Sent {
     PassedOver(canonical::Error),
 }
 
-impl Sender {
+impl AttemptSender {
     /// What makes the attempts of a call. `decodes` says whether its stream may have to be continued.
     pub(crate) fn new(call: &Call, limits: Arc<OutboundLimits>, decodes: bool) -> Self {
         Self {
@@ -67,7 +67,7 @@ impl Sender {
     }
 
     /// The sender, which keeps so many bytes of a response.
-    pub(crate) fn keeping(self, keep: Option<usize>) -> Self {
+    pub(crate) fn with_kept_bytes(self, keep: Option<usize>) -> Self {
         Self { keep, ..self }
     }
 

@@ -7,7 +7,7 @@ use crate::running_call::RunningCall;
 
 /// How one attempt stands.
 #[derive(Clone, Debug)]
-pub struct AttemptNews {
+pub struct AttemptUpdate {
     /// The attempt's place among those of the call, from zero.
     pub place: usize,
     /// The attempt so far; its outcome is canceled as long as it runs.
@@ -16,11 +16,11 @@ pub struct AttemptNews {
 
 /// Tells somebody of each attempt as it happens.
 #[derive(Clone, Debug)]
-pub struct AttemptWatch(UnboundedSender<AttemptNews>);
+pub struct AttemptWatch(UnboundedSender<AttemptUpdate>);
 
 impl AttemptWatch {
-    /// A watch, and where its news arrive.
-    pub fn new() -> (Self, UnboundedReceiver<AttemptNews>) {
+    /// A watch, and where its updates arrive.
+    pub fn new() -> (Self, UnboundedReceiver<AttemptUpdate>) {
         let (sender, receiver) = unbounded_channel();
         (Self(sender), receiver)
     }
@@ -33,7 +33,7 @@ impl RunningCall {
         let attempts = self.failover.as_ref().map_or(&[][..], |failover| failover.attempts());
         for (place, attempt) in attempts.iter().cloned().enumerate() {
             // Nobody has to listen.
-            drop(watch.0.send(AttemptNews { place, attempt }));
+            drop(watch.0.send(AttemptUpdate { place, attempt }));
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use storage::{Consistency, Row, StoreError, Table};
 use telemetry::CacheOutcome;
 
-use crate::{Call, fingerprint::fingerprint, response_storage::Whole};
+use crate::{Call, fingerprint::fingerprint, response_storage::CompletedCall};
 
 /// How many bytes of a response are kept: with its keys, it fits one row of DynamoDB.
 pub(crate) const MAX_KEPT_BYTES: usize = 390 * 1024;
@@ -21,7 +21,7 @@ pub(crate) const MAX_KEPT_BYTES: usize = 390 * 1024;
 const SORT_KEY: &str = "response";
 /// What a client says about the response cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheWish {
+pub struct CacheDirectives {
     /// What may happen.
     pub mode: CacheMode,
     /// The oldest response that the client takes, in seconds.
@@ -33,7 +33,7 @@ pub struct CacheWish {
 pub enum CacheMode {
     /// A deterministic request may be answered from the cache, and its response kept.
     #[default]
-    Usual,
+    Default,
     /// Any request may be answered from the cache, and its response kept, as the client wants it.
     Always,
     /// A new response is made, and kept.
@@ -81,10 +81,10 @@ pub(crate) struct CacheHit {
 impl CachePlace {
     /// The place in the response cache; none where the call passes it by.
     pub(crate) fn of_call(call: &Call, plan: &RoutePlan) -> Option<Self> {
-        let usual = &call.snapshot.config.cache;
+        let default = &call.snapshot.config.cache;
         let settings = call.tenant.settings.cache;
-        let is_enabled = settings.map_or(usual.enabled, |it| it.enabled);
-        let ttl = settings.and_then(|it| it.ttl).map_or(usual.ttl, Duration::from_secs);
+        let is_enabled = settings.map_or(default.enabled, |it| it.enabled);
+        let ttl = settings.and_then(|it| it.ttl).map_or(default.ttl, Duration::from_secs);
         let task = call.request.task;
         if !is_enabled || ttl.is_zero() || task == Task::CountTokens || task.is_opaque() {
             return None;
@@ -92,7 +92,7 @@ impl CachePlace {
         // Asked last, since it decodes a request that may otherwise pass through as bytes.
         let may = match call.cache.mode {
             CacheMode::NoStore => false,
-            CacheMode::Usual => is_deterministic(call),
+            CacheMode::Default => is_deterministic(call),
             CacheMode::Always | CacheMode::Refresh | CacheMode::OnlyIfCached => true,
         };
         if !may {
@@ -110,7 +110,12 @@ impl CachePlace {
     }
 
     /// The row that keeps a response.
-    pub(crate) fn row(&self, kept: &KeptResponse, whole: Whole<'_>, now: u64) -> Option<Row> {
+    pub(crate) fn row(
+        &self,
+        kept: &KeptResponse,
+        whole: CompletedCall<'_>,
+        now: u64,
+    ) -> Option<Row> {
         let response = CachedResponse {
             provider: kept.provider.clone(),
             model: kept.model.clone(),

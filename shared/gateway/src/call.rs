@@ -10,7 +10,7 @@ use formats::GatewayRequest;
 use telemetry::CallRecorder;
 use tenants::Tenant;
 
-use crate::{AttemptWatch, CallPlace, Snapshot, cache::CacheWish};
+use crate::{AttemptWatch, CallPlace, Snapshot, cache::CacheDirectives};
 
 /// The time, as one call sees it: the wall clock is read once, when the call arrives.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ pub struct Call {
     /// Whether the client forbids to send less than the request says.
     pub strict: bool,
     /// What the client says about the response cache.
-    pub cache: CacheWish,
+    pub cache: CacheDirectives,
     /// The client's `Idempotency-Key`.
     pub idempotency_key: Option<String>,
     /// The tenant that the call is made for.

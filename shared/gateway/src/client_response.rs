@@ -13,7 +13,7 @@ use providers::{EventStream, UpstreamBody, UpstreamResponse, redact_stream_error
 use telemetry::CacheOutcome;
 
 use crate::{
-    attempt_sender::Sender,
+    attempt_sender::AttemptSender,
     cache::CacheHit,
     rescue::{Broken, Rescue},
     running_call::RunningCall,
@@ -22,7 +22,7 @@ use crate::{
 
 /// A response on its way to the client.
 #[derive(Debug)]
-pub struct GatewayReply {
+pub struct ClientResponse {
     /// The provider that responded, by its name in the configuration.
     pub provider: String,
     /// The provider's name for the model.
@@ -40,12 +40,12 @@ pub struct GatewayReply {
     /// How old a response from the cache is, in seconds.
     pub age: Option<u64>,
     /// The response itself.
-    pub body: GatewayReplyBody,
+    pub body: ClientResponseBody,
 }
 
 /// A response, as the client wanted it.
 #[derive(Debug)]
-pub enum GatewayReplyBody {
+pub enum ClientResponseBody {
     /// A whole response, and how the call went.
     Whole(GatewayResponse, Box<CallSummary>),
     /// A stream of events.
@@ -73,7 +73,7 @@ struct Metered {
     speed: Option<SpeedGauge>,
 }
 
-impl GatewayReply {
+impl ClientResponse {
     /// The reply to a call whose last attempt has this response.
     pub(crate) fn new(response: UpstreamResponse, mut running: Box<RunningCall>) -> Self {
         let record = &running.call.record;
@@ -89,18 +89,18 @@ impl GatewayReply {
             body: match response.body {
                 UpstreamBody::Whole(whole) => {
                     let summary = running.complete().summary();
-                    GatewayReplyBody::Whole(whole, Box::new(summary))
+                    ClientResponseBody::Whole(whole, Box::new(summary))
                 }
                 UpstreamBody::Stream(events) => {
                     let stream = MeteredStream::new(events, running, response.format);
-                    GatewayReplyBody::Stream(Box::new(stream))
+                    ClientResponseBody::Stream(Box::new(stream))
                 }
             },
         }
     }
 }
 
-impl GatewayReply {
+impl ClientResponse {
     /// The reply to a call whose response was made before.
     pub(crate) fn from_cache(hit: CacheHit, mut running: Box<RunningCall>) -> Self {
         running.served_again(&hit);
@@ -117,10 +117,10 @@ impl GatewayReply {
             body: match body {
                 UpstreamBody::Whole(whole) => {
                     let summary = running.complete().summary();
-                    GatewayReplyBody::Whole(whole, Box::new(summary))
+                    ClientResponseBody::Whole(whole, Box::new(summary))
                 }
                 UpstreamBody::Stream(events) => {
-                    GatewayReplyBody::Stream(Box::new(MeteredStream::new(events, running, "")))
+                    ClientResponseBody::Stream(Box::new(MeteredStream::new(events, running, "")))
                 }
             },
         }
@@ -129,7 +129,7 @@ impl GatewayReply {
 
 impl MeteredStream {
     fn new(events: EventStream, running: Box<RunningCall>, format: &'static str) -> Self {
-        let sender = running.sender.clone().filter(Sender::decodes);
+        let sender = running.sender.clone().filter(AttemptSender::decodes);
         let rescue = sender.map(|sender| Box::new(Rescue::new(sender)));
         let speed = running.min_speed().map(SpeedGauge::new);
         let format = Some(format);

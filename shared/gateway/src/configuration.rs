@@ -62,8 +62,8 @@ pub struct Configuration(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// The document that only [`Configuration::replace`] changes, and how often it did.
-    document: Option<Mutex<(Config, u64)>>,
+    /// The configuration that only [`Configuration::replace`] changes, and how often it did.
+    fixed: Option<Mutex<(Config, u64)>>,
     parameters: Option<Parameters>,
     stores: Stores,
     client: Client,
@@ -85,12 +85,12 @@ struct Inner {
 impl Configuration {
     /// Prepares a configuration; [`Configuration::load`] reads it where it has to be read.
     pub fn new(source: Source, stores: Stores, client: Client, freshness: Freshness) -> Self {
-        let (document, parameters) = match source {
+        let (fixed, parameters) = match source {
             Source::Config(config, parameters) => (Some(Mutex::new((*config, 0))), parameters),
             Source::Store(parameters) => (None, Some(parameters)),
         };
         Self(Arc::new(Inner {
-            document,
+            fixed,
             parameters,
             cooldowns: CooldownStore::new(stores.clone()),
             stores,
@@ -106,13 +106,13 @@ impl Configuration {
         }))
     }
 
-    /// Puts a document in the place of the one that was read at the start, for calls from now on.
+    /// Puts a configuration in the place of the one that was read at the start, for calls from now on.
     /// Where the configuration is in a store, reads it anew.
     pub(crate) async fn replace(&self, config: Config, clock: Clock) -> Result<()> {
-        if let Some(document) = &self.0.document {
-            let mut document = document.lock().unwrap_or_else(PoisonError::into_inner);
-            let changes = document.1 + 1;
-            *document = (config, changes);
+        if let Some(fixed) = &self.0.fixed {
+            let mut fixed = fixed.lock().unwrap_or_else(PoisonError::into_inner);
+            let changes = fixed.1 + 1;
+            *fixed = (config, changes);
         }
         self.0.refresh(clock).await
     }
@@ -301,8 +301,8 @@ impl Inner {
 
     /// The document and its version. One that is read while it is changed is read once more.
     async fn config(&self, now: u64) -> Result<(Config, String)> {
-        if let Some(document) = &self.document {
-            let (config, changes) = &*document.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fixed) = &self.fixed {
+            let (config, changes) = &*fixed.lock().unwrap_or_else(PoisonError::into_inner);
             return Ok((config.clone(), changes.to_string()));
         }
         let mut found = self.rows(now).await?;
@@ -310,7 +310,7 @@ impl Inner {
             found = self.rows(now).await?;
         }
         let mut config = rows::from_rows(&found, &kinds())
-            .map_err(|faults| unavailable("it is not valid").caused_by(faults))?;
+            .map_err(|errors| unavailable("it is not valid").caused_by(errors))?;
         // Functions have no loopback address, so that none of them may be open.
         config.auth = Auth::Keys;
         Ok((config, rows::version_row(&found).value))

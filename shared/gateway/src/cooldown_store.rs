@@ -66,7 +66,7 @@ impl CooldownStore {
                     // A row of a newer version that cannot be read is passed over; cooldowns are
                     // hints.
                     rows.filter_map(|row| serde_json::from_str(&row.value).ok()).collect();
-                self.health.cooldowns.learn(&shared, read_at, wall);
+                self.health.cooldowns.merge_shared(&shared, read_at, wall);
             }
             Err(error) => tracing::warn!(%error, "failed to load shared cooldowns"),
         }

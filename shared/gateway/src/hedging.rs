@@ -7,7 +7,7 @@ use providers::UpstreamResponse;
 use routing::{Attempt, AttemptEnd, AttemptId, Hedge};
 
 use crate::{
-    attempt_sender::{Sender, Sent},
+    attempt_sender::{AttemptSender, Sent},
     outbound_limits::Permit,
     running_call::RunningCall,
 };
@@ -19,7 +19,7 @@ struct Racer {
 }
 
 impl Racer {
-    fn new(sender: &Sender, attempt: Attempt) -> Self {
+    fn new(sender: &AttemptSender, attempt: Attempt) -> Self {
         Self { id: attempt.id, call: Box::pin(sender.clone().send(attempt, None)) }
     }
 }
@@ -28,7 +28,7 @@ impl Racer {
 /// nothing is left to attempt.
 pub(crate) async fn send_next(
     running: &mut RunningCall,
-    sender: &Sender,
+    sender: &AttemptSender,
 ) -> Result<(AttemptId, Result<UpstreamResponse>)> {
     loop {
         let since = Instant::now();
@@ -59,7 +59,7 @@ pub(crate) async fn send_next(
 /// answers wins. The other is cancelled, and its input is paid for.
 async fn race(
     running: &mut RunningCall,
-    sender: &Sender,
+    sender: &AttemptSender,
     mut first: Racer,
     hedge: Hedge,
 ) -> Result<(AttemptId, Sent)> {
@@ -96,7 +96,7 @@ async fn race(
 }
 
 /// Starts an attempt beside a silent one, if the budget and the plan have room for it.
-fn start_hedge(running: &mut RunningCall, sender: &Sender, hedge: Hedge) -> Option<Racer> {
+fn start_hedge(running: &mut RunningCall, sender: &AttemptSender, hedge: Hedge) -> Option<Racer> {
     let now = running.call.clock.instant();
     let health = running.health().clone();
     let failover = running.failover.as_mut()?;

@@ -54,13 +54,13 @@ use telemetry::{CallRecord, CallRecorder, Principal, RecordSink};
 use tenants::{KeyDirectory, Ledger, Tenant, UnreachablePolicy};
 
 pub use admission::{AdmittedCall, CallLimits};
-use attempt_sender::Sender;
-pub use attempt_watch::{AttemptNews, AttemptWatch};
+use attempt_sender::AttemptSender;
+pub use attempt_watch::{AttemptUpdate, AttemptWatch};
 use background::carry_on;
-pub use cache::{CacheMode, CacheWish};
+pub use cache::{CacheDirectives, CacheMode};
 pub use call::{Call, CallHints, Clock};
 use call_plan::resolve;
-pub use client_response::{GatewayReply, GatewayReplyBody, MeteredStream};
+pub use client_response::{ClientResponse, ClientResponseBody, MeteredStream};
 pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
 pub use in_flight::{CallInFlight, CallPlace, InFlight};
 use model_lists::ModelLists;
@@ -188,7 +188,7 @@ impl Gateway {
     /// Makes a call that was admitted: attempts one target after the other until one responds.
     ///
     /// A call whose response was promised to be kept goes on when nobody waits for it any more.
-    pub async fn respond(self: &Arc<Self>, admitted: AdmittedCall) -> Result<GatewayReply> {
+    pub async fn respond(self: &Arc<Self>, admitted: AdmittedCall) -> Result<ClientResponse> {
         if admitted.hit.is_some() || !admitted.running.is_promised() {
             return self.make(admitted).await;
         }
@@ -197,15 +197,15 @@ impl Gateway {
         made.await.unwrap_or_else(|| Err(ended_without_outcome()))
     }
 
-    async fn make(&self, admitted: AdmittedCall) -> Result<GatewayReply> {
+    async fn make(&self, admitted: AdmittedCall) -> Result<ClientResponse> {
         let AdmittedCall { mut running, plan, hit } = admitted;
         if let Some(hit) = hit {
-            return Ok(GatewayReply::from_cache(*hit, running));
+            return Ok(ClientResponse::from_cache(*hit, running));
         }
         match self.attempt_targets(&mut running, plan).await {
             Ok((id, response)) => {
                 running.attempt_succeeded(id, &response);
-                Ok(GatewayReply::new(response, running))
+                Ok(ClientResponse::new(response, running))
             }
             Err(error) => {
                 running.fail(&error);
@@ -236,9 +236,9 @@ impl Gateway {
         running.session = session;
         running.failover = Some(Failover::new(plan, health.clone(), limits).in_order(order));
 
-        let keep = running.keeping.is_wanted().then_some(cache::MAX_KEPT_BYTES);
-        let sender = Sender::new(&running.call, self.outbound.clone(), decodes);
-        let mut sender = sender.keeping(keep);
+        let keep = running.storage.is_wanted().then_some(cache::MAX_KEPT_BYTES);
+        let sender = AttemptSender::new(&running.call, self.outbound.clone(), decodes);
+        let mut sender = sender.with_kept_bytes(keep);
         let mut are_keys_renewed = false;
         loop {
             running.sender = Some(sender.clone());
@@ -292,14 +292,12 @@ impl Gateway {
     ) -> Result<(Arc<RoutePlan>, Vec<(Outlook, Option<String>)>)> {
         let snapshot = self.configuration.current(clock).await?;
         let plan = snapshot.routes.resolve(query)?;
-        let outlook = routing::outlook(&plan, self.configuration.health(), clock.instant());
-        let with_fault = |outlook: Outlook| {
-            let fault = snapshot.upstream.unusable_reason(&plan.targets[outlook.target]);
-            (outlook, fault)
-        };
-
-        let outlook = outlook.into_iter().map(with_fault).collect();
-        Ok((plan, outlook))
+        let mut outlooks = vec![];
+        for outlook in routing::outlook(&plan, self.configuration.health(), clock.instant()) {
+            let unusable = snapshot.upstream.unusable_reason(&plan.targets[outlook.target]);
+            outlooks.push((outlook, unusable));
+        }
+        Ok((plan, outlooks))
     }
 
     /// Waits until the calls that have ended are in the request log, so that who reads it next sees

@@ -131,7 +131,7 @@ impl OutboundLimits {
             let held = self.held(&sort_key, &demand);
             let row = match self.count(change, held.clone()).await {
                 Ok(Tallied::Done(row)) => {
-                    self.learn(&sort_key, None, row::stale(&row, now));
+                    self.remember_row(&sort_key, None, row::stale(&row, now));
                     return Ok(Some(Permit { held, lifetime, until }));
                 }
                 Ok(Tallied::Refused(row)) => row,
@@ -174,7 +174,7 @@ impl OutboundLimits {
             return if expired.is_empty() { Some((until, refusal)) } else { None };
         }
         let refused = Refused { until, refusal: refusal.clone(), tokens: demand.tokens };
-        self.learn(sort_key, Some(refused), row::stale(row, demand.now));
+        self.remember_row(sort_key, Some(refused), row::stale(row, demand.now));
         Some((until, refusal))
     }
 
@@ -207,7 +207,7 @@ impl OutboundLimits {
         known.get(sort_key).cloned().unwrap_or_default()
     }
 
-    fn learn(&self, sort_key: &str, refused: Option<Refused>, stale: Vec<String>) {
+    fn remember_row(&self, sort_key: &str, refused: Option<Refused>, stale: Vec<String>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(sort_key.to_owned(), Known { refused, stale });
     }

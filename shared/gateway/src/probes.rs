@@ -24,10 +24,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long one probe may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 /// What is asked, for one token.
-const QUESTION: &str =
+const PROBE_PROMPT: &str =
     r#"{"model":"","max_tokens":1,"messages":[{"role":"user","content":"ping"}]}"#;
 /// How many tokens the question has, about.
-const QUESTION_TOKENS: u64 = 8;
+const PROBE_TOKENS: u64 = 8;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// What is known of each provider's probes.
@@ -94,7 +94,7 @@ impl Gateway {
     /// Makes one probe, and gives its cost in micro-dollars; nothing where no price is known.
     async fn probe(&self, snapshot: &Snapshot, provider: &str, probe: &Probe, clock: Clock) -> u64 {
         let model = probe.model.as_str();
-        let Ok(request) = OpenAiChat.decode(Bytes::from_static(QUESTION.as_bytes())) else {
+        let Ok(request) = OpenAiChat.decode(Bytes::from_static(PROBE_PROMPT.as_bytes())) else {
             return 0;
         };
         let query = ModelQuery { model: Some(model), provider: Some(provider) };
@@ -109,7 +109,7 @@ impl Gateway {
         let id = attempt.id;
         let outcome = send(snapshot, &attempt, &request, clock).await;
         // What is charged if the provider reports nothing, as for a failure.
-        let mut usage = Usage { input: QUESTION_TOKENS, output: 1, ..Usage::default() };
+        let mut usage = Usage { input: PROBE_TOKENS, output: 1, ..Usage::default() };
         match outcome {
             Ok(response) => {
                 failover.succeeded(id, response.status, clock.instant());

@@ -27,7 +27,7 @@ use routing::{Attempt, AttemptId, RoutePlan};
 
 use crate::{
     Call,
-    attempt_sender::{Sender, Sent},
+    attempt_sender::{AttemptSender, Sent},
     running_call::RunningCall,
 };
 use json_prefix::JsonPrefix;
@@ -36,7 +36,7 @@ use transcript::{Remainder, Transcript};
 
 /// The rescue of one stream: what was said so far, and the attempt to go on with it.
 pub(crate) struct Rescue {
-    sender: Sender,
+    sender: AttemptSender,
     transcript: Transcript,
     /// What the joined text has to stay the beginning of, where JSON is wanted.
     json: Option<JsonPrefix>,
@@ -82,7 +82,7 @@ fn has_one_choice(call: &Call) -> bool {
 
 impl Rescue {
     /// Watches over a stream that the sender's call got.
-    pub(crate) fn new(sender: Sender) -> Self {
+    pub(crate) fn new(sender: AttemptSender) -> Self {
         let conversation = sender.request().canonical().and_then(CanonicalRequest::conversation);
 
         let format = conversation.ok().and_then(|it| it.response_format.as_ref());

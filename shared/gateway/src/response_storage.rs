@@ -1,4 +1,4 @@
-//! Keeping: what happens to a call's response once it is whole, and to its claim when it is not.
+//! Storage of responses: what happens to a response once it is whole, and to its claim when it is not.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// Where a call's response is kept.
 #[derive(Debug, Default)]
-pub(crate) struct Keeping {
+pub(crate) struct ResponseStorage {
     /// The place in the response cache.
     pub(crate) cache: Option<CachePlace>,
     /// The claim on the call's idempotency key.
@@ -24,31 +24,36 @@ pub(crate) struct Keeping {
     pub(crate) response: Option<KeptResponse>,
 }
 
-/// What a whole call says of its response.
+/// The facts of a completed call that are stored with its response.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Whole<'a> {
+pub(crate) struct CompletedCall<'a> {
     pub(crate) task: Task,
     pub(crate) cost: Option<MicroDollars>,
     pub(crate) dropped: &'a [Cow<'static, str>],
 }
 
-impl Keeping {
+impl ResponseStorage {
     /// Whether the response's bytes are needed.
     pub(crate) fn is_wanted(&self) -> bool {
         self.cache.is_some() || self.claim.is_some()
     }
 
     /// Keeps a response that is whole, behind the call.
-    pub(crate) fn keep(self, whole: Whole<'_>, configuration: &Configuration, clock: Clock) {
+    pub(crate) fn store(
+        self,
+        call: CompletedCall<'_>,
+        configuration: &Configuration,
+        clock: Clock,
+    ) {
         let Self { cache, claim, response } = self;
         let now = clock.now() / 1000;
-        let row = |place: &CachePlace| place.row(response.as_ref()?, whole, now);
+        let row = |place: &CachePlace| place.row(response.as_ref()?, call, now);
         let may_be_cached = |kept: &KeptResponse| {
             // Vectors have no end that could be cut.
-            whole.task == Task::Embed || formats::is_complete(&kept.body)
+            call.task == Task::Embed || formats::is_complete(&kept.body)
         };
-        let cache = cache.filter(|_| response.as_ref().is_some_and(may_be_cached));
-        let cached = cache.as_ref().and_then(row);
+        let is_cacheable = response.as_ref().is_some_and(may_be_cached);
+        let cached = if is_cacheable { cache.as_ref().and_then(row) } else { None };
         let claimed = claim.as_ref().and_then(|claim| row(&claim.place()));
         if cached.is_none() && claim.is_none() {
             return;

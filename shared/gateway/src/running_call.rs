@@ -18,13 +18,13 @@ use telemetry::{CacheOutcome, CallEnd, CallRecord, UsageRecord, UsageSource};
 
 use crate::{
     Call, Configuration,
-    attempt_sender::Sender,
+    attempt_sender::AttemptSender,
     cache::CacheHit,
     call_contents::{self, Contents},
     call_hold::{CallHold, Progress},
     demand::input_tokens,
     outbound_limits::Permit,
-    response_storage::{Keeping, Whole},
+    response_storage::{CompletedCall, ResponseStorage},
 };
 
 /// A call with its attempts. One that goes away unclosed was left by its client: what was consumed
@@ -42,11 +42,11 @@ pub(crate) struct RunningCall {
     /// What the call holds in its tenant's ledger, until it is closed.
     pub(crate) hold: Option<CallHold>,
     /// Where the response is kept, if anywhere.
-    pub(crate) keeping: Keeping,
+    pub(crate) storage: ResponseStorage,
     /// What the record may hold of the request and the response; none where nothing may be kept.
     pub(crate) contents: Option<Box<Contents>>,
     /// What makes the attempts of the call.
-    pub(crate) sender: Option<Sender>,
+    pub(crate) sender: Option<AttemptSender>,
     /// The session that the call belongs to, where its route keeps sessions together.
     pub(crate) session: Option<u64>,
     /// What attempts hold of their providers' limits.
@@ -69,7 +69,7 @@ impl RunningCall {
             usage: None,
             written_tokens: 0,
             hold: None,
-            keeping: Keeping::default(),
+            storage: ResponseStorage::default(),
             sender: None,
             session: None,
             permits: vec![],
@@ -173,7 +173,7 @@ impl RunningCall {
         else {
             return;
         };
-        self.keeping.response = Some(KeptResponse {
+        self.storage.response = Some(KeptResponse {
             provider: provider.clone(),
             model: model.clone(),
             format: format.to_owned(),
@@ -232,7 +232,7 @@ impl RunningCall {
     /// Whether the call goes on without its client: its response is promised to whoever repeats the
     /// request.
     pub(crate) fn is_promised(&self) -> bool {
-        self.closed.is_none() && self.keeping.claim.is_some()
+        self.closed.is_none() && self.storage.claim.is_some()
     }
 
     /// The configuration, behind which work goes on.
@@ -253,7 +253,7 @@ impl RunningCall {
     /// Keeps and grows what the call holds while its stream goes on, for which the stream may have to
     /// wait, and renews its claim. The error ends the stream.
     pub(crate) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<Option<Error>> {
-        self.keeping.renew_claim(&self.call, &self.configuration);
+        self.storage.renew_claim(&self.call, &self.configuration);
         let progress = Progress { usage: self.usage, written_tokens: self.written_tokens };
         let time = (self.call.clock, self.call.time_allowed());
         self.permits.iter_mut().for_each(|(_, permit)| permit.renew(self.call.clock));
@@ -308,7 +308,7 @@ impl RunningCall {
         self.permits.clear();
         // Before the record is finished, so that record and ledger show the same sum.
         let charge = self.hold.take().map(|hold| self.charge(hold));
-        self.end_keeping(is_complete && !is_served_again);
+        self.end_storage(is_complete && !is_served_again);
         call_contents::finish(self.contents.take(), &mut self.call);
         let record = self.call.record.finish(end);
         self.closed = Some(record.clone());
@@ -320,15 +320,18 @@ impl RunningCall {
     }
 
     /// Keeps a response that was made, and gives up the claim of a call that made none.
-    fn end_keeping(&mut self, is_made: bool) {
-        let keeping = std::mem::take(&mut self.keeping);
+    fn end_storage(&mut self, is_made: bool) {
+        let storage = std::mem::take(&mut self.storage);
         if !is_made {
-            return keeping.release(&self.configuration);
+            return storage.release(&self.configuration);
         }
         let record = &self.call.record;
-        let whole =
-            Whole { task: self.call.request.task, cost: record.cost, dropped: &record.dropped };
-        keeping.keep(whole, &self.configuration, self.call.clock);
+        let whole = CompletedCall {
+            task: self.call.request.task,
+            cost: record.cost,
+            dropped: &record.dropped,
+        };
+        storage.store(whole, &self.configuration, self.call.clock);
     }
 
     /// What the call is charged of its hold, which its record says too.

@@ -13,7 +13,7 @@ use routing::{Circumstances, Feature, Health, RequestTraits, RoutePlan, Target};
 use crate::{Call, demand::input_tokens};
 
 /// How many tokens a response has when nobody says: what `cheapest` compares.
-const USUAL_OUTPUT_TOKENS: u64 = 1_000;
+const DEFAULT_OUTPUT_TOKENS: u64 = 1_000;
 
 /// The targets that a call may take, in the order in which they are attempted; and the session that
 /// the order should be remembered for.
@@ -59,7 +59,7 @@ fn has_conditions(plan: &RoutePlan) -> bool {
 
 fn output_tokens(request: &GatewayRequest) -> u64 {
     let limit = conversation(request).and_then(|it| it.max_tokens);
-    limit.unwrap_or(USUAL_OUTPUT_TOKENS)
+    limit.unwrap_or(DEFAULT_OUTPUT_TOKENS)
 }
 
 fn conversation(request: &GatewayRequest) -> Option<&Conversation> {

@@ -135,8 +135,8 @@ impl Sending {
         let resolve = |source: &config::SecretSource| self.snapshot.secret(source);
         let now = self.clock.now();
         let sent = client.send_message(&message, &self.snapshot.config, &resolve, now).await?;
-        let answer: Value = serde_json::from_slice(&sent).unwrap_or_default();
-        let failed = answer["Failed"].as_array().into_iter().flatten();
+        let response: Value = serde_json::from_slice(&sent).unwrap_or_default();
+        let failed = response["Failed"].as_array().into_iter().flatten();
         Ok(failed.filter_map(|it| it["Id"].as_str().map(str::to_owned)).collect())
     }
 }

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_fault_in_many_is_not_rounded_away() {
+    fn a_single_failure_in_many_is_not_rounded_away() {
         assert_eq!(Share { part: 1_275, whole: 1_284 }.to_string(), "99.2 %");
         assert_eq!(Share { part: 99_999, whole: 100_000 }.to_string(), "99.9 %");
         assert_eq!(Share { part: 3, whole: 3 }.to_string(), "100 %");

@@ -16,8 +16,8 @@ impl Admin {
         &self,
         request: &ApiRequest<'_>,
     ) -> AdminResult<ApiResponse> {
-        let document = self.config_document(request.clock).await?;
-        Ok(ApiResponse::yaml(document.text).with_version(document.version))
+        let config = self.config_text(request.clock).await?;
+        Ok(ApiResponse::yaml(config.text).with_version(config.version))
     }
 
     pub(super) async fn api_replace_config(

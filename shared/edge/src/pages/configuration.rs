@@ -16,7 +16,7 @@ use routing::CooldownState;
 use tenants::{Author, policy};
 
 use super::{
-    page_context::{Desk, page, page_with, see_other},
+    page_context::{PageContext, page, page_with, see_other},
     route_labels::{self, provider_notes},
     table::{PageFuture, PageResult},
     three_way_merge,
@@ -53,34 +53,35 @@ fn provider(
 }
 
 /// The version, and who saved it.
-async fn version(desk: &Desk) -> AdminResult<String> {
-    let admin = desk.admin()?;
-    let document = admin.config_document(desk.clock()).await?;
+async fn version(context: &PageContext) -> AdminResult<String> {
+    let admin = context.admin()?;
+    let config = admin.config_text(context.clock()).await?;
     let page = PageRequest { limit: 1, ..PageRequest::default() };
-    let latest = admin.config_versions(&page, desk.clock()).await?.items.into_iter().next();
-    Ok(match latest.filter(|it| it.version == document.version) {
+    let latest = admin.config_versions(&page, context.clock()).await?.items.into_iter().next();
+    Ok(match latest.filter(|it| it.version == config.version) {
         Some(saved) => {
             let at = Moment(saved.at * 1000);
             format!("Version {}, saved by {} on {}.", saved.version, saved.actor, at.day_text())
         }
-        None => format!("Version {}, as the file has it.", document.version),
+        None => format!("Version {}, as the file has it.", config.version),
     })
 }
 
-async fn overview(desk: &Desk, tested: Option<(&str, Tested)>) -> PageResult {
-    let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
-    let health = desk.app.gateway.provider_health(desk.clock()).await.map_err(Problem::from)?;
+async fn overview(context: &PageContext, tested: Option<(&str, Tested)>) -> PageResult {
+    let snapshot = context.app.gateway.snapshot(context.clock()).await?;
+    let health =
+        context.app.gateway.provider_health(context.clock()).await.map_err(Problem::from)?;
     let health_of = |name: &str| health.iter().find(|it| it.name == name);
     let cooling: Vec<CooldownState> =
         health.iter().flat_map(|it| it.cooldowns.iter().cloned()).collect();
     let of =
         |name: &str| tested.as_ref().filter(|(known, _)| *known == name).map(|(_, tested)| tested);
     let providers = snapshot.config.providers.iter();
-    let mut shell = desk.shell(Section::Routes, "Routes and providers").await?;
+    let mut shell = context.shell(Section::Routes, "Routes and providers").await?;
     "/admin/routes".clone_into(&mut shell.path);
     page(&Routes {
         shell,
-        version: version(desk).await?,
+        version: version(context).await?,
         fixed: None,
         routes: route_labels::routes(&snapshot.config, &cooling),
         providers: providers
@@ -89,13 +90,13 @@ async fn overview(desk: &Desk, tested: Option<(&str, Tested)>) -> PageResult {
     })
 }
 
-pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
-    Box::pin(async { overview(desk, None).await })
+pub(super) fn show(context: &mut PageContext) -> PageFuture<'_> {
+    Box::pin(async { overview(context, None).await })
 }
 
 /// Asks a provider for its models.
-pub(super) async fn tested(desk: &Desk, provider: &str) -> AdminResult<Tested> {
-    let listings = desk.app.gateway.list_upstream_models(desk.clock()).await?;
+pub(super) async fn tested(context: &PageContext, provider: &str) -> AdminResult<Tested> {
+    let listings = context.app.gateway.list_upstream_models(context.clock()).await?;
     let listing = listings.into_iter().find(|it| it.provider == provider);
     let listing = listing.ok_or_else(|| Problem::not_found("provider"))?;
     let took = Took(listing.duration);
@@ -115,52 +116,52 @@ pub(super) async fn tested(desk: &Desk, provider: &str) -> AdminResult<Tested> {
     })
 }
 
-pub(super) fn test(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn test(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let mut found = tested(desk, desk.parameter()).await?;
+        let mut found = tested(context, context.parameter()).await?;
         // A test only says whether it worked; the other button shows the list.
         found.models.clear();
-        overview(desk, Some((desk.parameter(), found))).await
+        overview(context, Some((context.parameter(), found))).await
     })
 }
 
-pub(super) fn list_models(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn list_models(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let found = tested(desk, desk.parameter()).await?;
-        overview(desk, Some((desk.parameter(), found))).await
+        let found = tested(context, context.parameter()).await?;
+        overview(context, Some((context.parameter(), found))).await
     })
 }
 
-async fn editor(desk: &Desk, editor: Editor, status: StatusCode) -> PageResult {
-    let mut shell = desk.shell(Section::Routes, "Edit").await?;
+async fn editor(context: &PageContext, editor: Editor, status: StatusCode) -> PageResult {
+    let mut shell = context.shell(Section::Routes, "Edit").await?;
     "/admin/routes/edit".clone_into(&mut shell.path);
     page_with(status, &Editor { shell, ..editor })
 }
 
-pub(super) fn edit(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn edit(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let document = desk.admin()?.config_document(desk.clock()).await?;
-        let (yaml, version) = (document.text, document.version);
-        editor(desk, Editor { yaml, version, ..Editor::default() }, StatusCode::OK).await
+        let config = context.admin()?.config_text(context.clock()).await?;
+        let (yaml, version) = (config.text, config.version);
+        editor(context, Editor { yaml, version, ..Editor::default() }, StatusCode::OK).await
     })
 }
 
-pub(super) fn edit_more(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn edit_more(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let (yaml, version) = (desk.form.text("yaml"), desk.form.get("version").to_owned());
-        editor(desk, Editor { yaml, version, ..Editor::default() }, StatusCode::OK).await
+        let (yaml, version) = (context.form.text("yaml"), context.form.get("version").to_owned());
+        editor(context, Editor { yaml, version, ..Editor::default() }, StatusCode::OK).await
     })
 }
 
 /// The text in the editor with what somebody else has saved, merged as far as that goes.
-async fn conflict(desk: &Desk) -> PageResult {
-    let (admin, clock) = (desk.admin()?, desk.clock());
-    let theirs = admin.config_document(clock).await?;
-    let base = admin.config_version(desk.form.get("version"), clock).await;
+async fn conflict(context: &PageContext) -> PageResult {
+    let (admin, clock) = (context.admin()?, context.clock());
+    let theirs = admin.config_text(clock).await?;
+    let base = admin.config_version(context.form.get("version"), clock).await;
     // A version that is gone leaves nothing to merge with; theirs as the base keeps every line of
     // ours.
     let base = base.map_or_else(|_unknown| theirs.text.clone(), |it| it.text);
-    let merged = three_way_merge::merge(&base, &desk.form.text("yaml"), &theirs.text);
+    let merged = three_way_merge::merge(&base, &context.form.text("yaml"), &theirs.text);
     let page = PageRequest { limit: 1, ..PageRequest::default() };
     let saved = admin.config_versions(&page, clock).await?.items.into_iter().next();
     let (who, at) = saved.map_or(("somebody".to_owned(), 0), |it| (it.actor, it.at));
@@ -176,13 +177,13 @@ async fn conflict(desk: &Desk) -> PageResult {
         conflict: Some(conflict),
         ..Editor::default()
     };
-    editor(desk, text, StatusCode::CONFLICT).await
+    editor(context, text, StatusCode::CONFLICT).await
 }
 
 /// Says what is wrong with a text, at its lines; or that somebody else has saved another one.
-async fn refused(desk: &Desk, problem: Problem) -> PageResult {
+async fn refused(context: &PageContext, problem: Problem) -> PageResult {
     match problem.kind {
-        ProblemKind::PreconditionFailed => return conflict(desk).await,
+        ProblemKind::PreconditionFailed => return conflict(context).await,
         _ if 500 <= problem.kind.status() => return Err(problem),
         _ => {}
     }
@@ -198,9 +199,9 @@ async fn refused(desk: &Desk, problem: Problem) -> PageResult {
     if messages.is_empty() {
         messages.push(Message { line: None, text: problem.detail.clone() });
     }
-    let (yaml, version) = (desk.form.text("yaml"), desk.form.get("version").to_owned());
+    let (yaml, version) = (context.form.text("yaml"), context.form.get("version").to_owned());
     let status = StatusCode::from_u16(problem.kind.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    editor(desk, Editor { yaml, version, messages, ..Editor::default() }, status).await
+    editor(context, Editor { yaml, version, messages, ..Editor::default() }, status).await
 }
 
 /// The names of routes and models with their targets.
@@ -230,9 +231,9 @@ fn in_words(targets: Option<&Vec<String>>, cooling: &[CooldownState]) -> Vec<Str
 }
 
 /// What calls do before and after a change, for each name whose targets change.
-async fn explained(desk: &Desk, after: &Config) -> AdminResult<Vec<Explained>> {
-    let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
-    let cooling = desk.app.gateway.cooldown_states(desk.clock()).await;
+async fn explained(context: &PageContext, after: &Config) -> AdminResult<Vec<Explained>> {
+    let snapshot = context.app.gateway.snapshot(context.clock()).await?;
+    let cooling = context.app.gateway.cooldown_states(context.clock()).await;
     let (before, after) = (plans(&snapshot.config), plans(after));
     let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
     names.sort();
@@ -247,37 +248,38 @@ async fn explained(desk: &Desk, after: &Config) -> AdminResult<Vec<Explained>> {
 }
 
 /// The names of tenants that may use a name whose targets change.
-async fn affected(desk: &Desk, explained: &[Explained]) -> AdminResult<Vec<String>> {
-    let tenants = desk.tenants().await?.iter().map(|view| &view.tenant);
+async fn affected(context: &PageContext, explained: &[Explained]) -> AdminResult<Vec<String>> {
+    let tenants = context.tenants().await?.iter().map(|view| &view.tenant);
     let uses = |tenant: &&tenants::Tenant| {
         explained.iter().any(|it| policy::authorize_model(tenant, &it.model).is_ok())
     };
     Ok(tenants.filter(uses).map(|tenant| tenant.settings.name.clone()).collect())
 }
 
-fn writer(desk: &Desk) -> AdminResult<Author<'_>> {
-    Ok(author(&desk.operator()?.name, desk.clock()))
+fn writer(context: &PageContext) -> AdminResult<Author<'_>> {
+    Ok(author(&context.operator()?.name, context.clock()))
 }
 
-pub(super) fn preview(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn preview(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let (yaml, version) = (desk.form.text("yaml"), desk.form.get("version").to_owned());
-        let (admin, clock) = (desk.admin()?, desk.clock());
+        let (yaml, version) = (context.form.text("yaml"), context.form.get("version").to_owned());
+        let (admin, clock) = (context.admin()?, context.clock());
         // The same check that saving makes, so that what a preview shows is what saving does.
         let mode = ConfigMode::DryRun;
-        let checked = admin.replace_config(&yaml, Some(&version), mode, writer(desk)?, clock).await;
+        let checked =
+            admin.replace_config(&yaml, Some(&version), mode, writer(context)?, clock).await;
         let change = match checked {
             Ok(change) => change,
-            Err(problem) => return refused(desk, problem).await,
+            Err(problem) => return refused(context, problem).await,
         };
         let after = admin.check_config(&yaml, clock).await?;
-        let explained = explained(desk, &after).await?;
-        let mut shell = desk.shell(Section::Routes, "Before it is saved").await?;
+        let explained = explained(context, &after).await?;
+        let mut shell = context.shell(Section::Routes, "Before it is saved").await?;
         "/admin/routes".clone_into(&mut shell.path);
         page(&Preview {
             shell,
             diff: three_way_merge::lines_of(&change.diff),
-            tenants: affected(desk, &explained).await?,
+            tenants: affected(context, &explained).await?,
             explained,
             yaml,
             version,
@@ -285,39 +287,42 @@ pub(super) fn preview(desk: &mut Desk) -> PageFuture<'_> {
     })
 }
 
-pub(super) fn save(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn save(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let (yaml, version) = (desk.form.text("yaml"), desk.form.get("version"));
-        let (admin, clock) = (desk.admin()?, desk.clock());
+        let (yaml, version) = (context.form.text("yaml"), context.form.get("version"));
+        let (admin, clock) = (context.admin()?, context.clock());
         let mode = ConfigMode::Write;
-        let saved = admin.replace_config(&yaml, Some(version), mode, writer(desk)?, clock).await;
+        let saved = admin.replace_config(&yaml, Some(version), mode, writer(context)?, clock).await;
         match saved {
             Ok(_) => see_other("/admin/routes?done=saved"),
-            Err(problem) => refused(desk, problem).await,
+            Err(problem) => refused(context, problem).await,
         }
     })
 }
 
 /// Replaces the configuration by one that a function makes of its text.
-pub(super) async fn change(desk: &Desk, change: impl FnOnce(&str) -> String) -> AdminResult<()> {
-    let (admin, clock) = (desk.admin()?, desk.clock());
-    let document = admin.config_document(clock).await?;
-    let (text, version) = (change(&document.text), document.version);
-    admin.replace_config(&text, Some(&version), ConfigMode::Write, writer(desk)?, clock).await?;
+pub(super) async fn change(
+    context: &PageContext,
+    change: impl FnOnce(&str) -> String,
+) -> AdminResult<()> {
+    let (admin, clock) = (context.admin()?, context.clock());
+    let config = admin.config_text(clock).await?;
+    let (text, version) = (change(&config.text), config.version);
+    admin.replace_config(&text, Some(&version), ConfigMode::Write, writer(context)?, clock).await?;
     Ok(())
 }
 
-pub(super) fn explain(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn explain(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let model = desk.query.get("model").to_owned();
+        let model = context.query.get("model").to_owned();
         let mut view = Explanation {
-            shell: desk.shell(Section::Routes, "Explain").await?,
-            models: desk.models().await?,
+            shell: context.shell(Section::Routes, "Explain").await?,
+            models: context.models().await?,
             found: "What a call would attempt now, and why.".to_owned(),
             ..Explanation::default()
         };
         if !model.is_empty() {
-            match desk.admin()?.explain(&model, None, desk.clock()).await {
+            match context.admin()?.explain(&model, None, context.clock()).await {
                 Ok(explanation) => {
                     let json = explanation.to_json();
                     view.targets =

@@ -4,7 +4,7 @@ use pages::{Money, usage::csv_line};
 
 use super::{
     calls,
-    page_context::{Desk, csv},
+    page_context::{PageContext, csv},
     requests,
     table::PageFuture,
     usage,
@@ -16,11 +16,11 @@ const MAX_CALLS: usize = 1000;
 const CALL_COLUMNS: &str = "ended_at,id,tenant,outcome,status,requested_model,provider,model,attempts,\
                             input_tokens,output_tokens,cost_usd,duration_ms,first_token_ms,session\n";
 
-pub(super) fn requests(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn requests(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let names = desk.names().await?;
-        let filter = requests::filter_of(desk, &names);
-        let found = requests::read(desk, &filter, MAX_CALLS).await?;
+        let names = context.names().await?;
+        let filter = requests::filter_of(context, &names);
+        let found = requests::read(context, &filter, MAX_CALLS).await?;
         let mut text = CALL_COLUMNS.to_owned();
         for call in &found.calls {
             let (tokens, number) = (call.tokens(), |it: Option<u64>| it.map(|it| it.to_string()));
@@ -46,9 +46,9 @@ pub(super) fn requests(desk: &mut Desk) -> PageFuture<'_> {
     })
 }
 
-pub(super) fn usage(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn usage(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let (days, names) = (usage::whole_month(desk).await?, desk.names().await?);
+        let (days, names) = (usage::whole_month(context).await?, context.names().await?);
         let mut text =
             "day,tenant,provider,model,calls,input_tokens,output_tokens,cost_usd,unpriced\n"
                 .to_owned();

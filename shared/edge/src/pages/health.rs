@@ -18,7 +18,7 @@ use telemetry::{
 use tenants::{Action, AuditEntry};
 
 use super::{
-    page_context::{Desk, page},
+    page_context::{PageContext, page},
     table::PageFuture,
     tenant,
 };
@@ -37,8 +37,8 @@ fn reason(reason: CooldownReason) -> &'static str {
 }
 
 /// What cools down, with why and for how long.
-pub(super) async fn cooldowns(desk: &Desk) -> Vec<Cooldown> {
-    let states = desk.app.gateway.cooldown_states(desk.clock()).await;
+pub(super) async fn cooldowns(context: &PageContext) -> Vec<Cooldown> {
+    let states = context.app.gateway.cooldown_states(context.clock()).await;
     let cooldown = |state: &routing::CooldownState| {
         let left = u64::try_from(state.left.as_millis()).unwrap_or(u64::MAX);
         let what = &state.what;
@@ -49,7 +49,7 @@ pub(super) async fn cooldowns(desk: &Desk) -> Vec<Cooldown> {
         Cooldown {
             subject: format!("{}/{model}{of_key}", what.provider),
             reason: reason(state.reason).to_owned(),
-            until: Moment(desk.now().saturating_add(left)),
+            until: Moment(context.now().saturating_add(left)),
             left: Took(state.left),
             id: String::new(),
         }
@@ -67,14 +67,15 @@ fn attempts(sums: &Sums, provider: &str) -> Share {
     Share { part, whole }
 }
 
-async fn providers(desk: &Desk, cooling: &[Cooldown]) -> AdminResult<Vec<Provider>> {
-    let hour = Hour::of(desk.now());
+async fn providers(context: &PageContext, cooling: &[Cooldown]) -> AdminResult<Vec<Provider>> {
+    let hour = Hour::of(context.now());
     // Two hours: at the full hour the current one would be empty.
-    let found = desk.app.records.sums.by_hour(hour.previous(), hour, None, desk.now()).await?;
+    let found =
+        context.app.records.sums.by_hour(hour.previous(), hour, None, context.now()).await?;
     let mut sums = Sums::default();
     found.iter().for_each(|it| sums.merge(&it.sums));
     let by_provider = sums.grouped(|key| key.provider.clone());
-    let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
+    let snapshot = context.app.gateway.snapshot(context.clock()).await?;
     let provider = |name: &str| {
         let success = attempts(&sums, name);
         let is_cooling = cooling.iter().any(|it| it.subject.starts_with(&format!("{name}/")));
@@ -105,9 +106,9 @@ async fn providers(desk: &Desk, cooling: &[Cooldown]) -> AdminResult<Vec<Provide
     Ok(snapshot.config.providers.iter().map(|it| provider(&it.name)).collect())
 }
 
-async fn parts(desk: &Desk) -> Vec<Part> {
+async fn parts(context: &PageContext) -> Vec<Part> {
     let part = |name: &str, state: Pill, text: String| Part { name: name.to_owned(), state, text };
-    let lost = desk.app.gateway.lost_records() + desk.app.records.log.lost_rows();
+    let lost = context.app.gateway.lost_records() + context.app.records.log.lost_rows();
     let records = match lost {
         0 => part(
             "Records",
@@ -119,8 +120,8 @@ async fn parts(desk: &Desk) -> Vec<Part> {
             part("Records", Pill::new(Tone::Err, "lost"), text)
         }
     };
-    let store = match desk.admin().map(|admin| admin.config_document(desk.clock())) {
-        Ok(document) => document.await.map(|document| document.version),
+    let store = match context.admin().map(|admin| admin.config_text(context.clock())) {
+        Ok(config) => config.await.map(|config| config.version),
         Err(problem) => Err(problem),
     };
     let configuration = match store {
@@ -129,7 +130,7 @@ async fn parts(desk: &Desk) -> Vec<Part> {
         }
         Err(problem) => part("Configuration", Pill::new(Tone::Err, "unreadable"), problem.detail),
     };
-    let calls = match desk.app.gateway.is_ready(desk.clock()).await {
+    let calls = match context.app.gateway.is_ready(context.clock()).await {
         true => part("Calls", Pill::new(Tone::Ok, "taken"), "The gateway takes calls.".to_owned()),
         false => {
             let text = "There is no configuration yet, so that no call can be made.".to_owned();
@@ -139,14 +140,14 @@ async fn parts(desk: &Desk) -> Vec<Part> {
     vec![calls, configuration, records]
 }
 
-pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn show(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let cooldowns = cooldowns(desk).await;
+        let cooldowns = cooldowns(context).await;
         page(&Health {
-            shell: desk.shell(Section::Health, "Health").await?,
-            now: Moment(desk.now()),
-            parts: parts(desk).await,
-            providers: providers(desk, &cooldowns).await?,
+            shell: context.shell(Section::Health, "Health").await?,
+            now: Moment(context.now()),
+            parts: parts(context).await,
+            providers: providers(context, &cooldowns).await?,
             cooldowns,
         })
     })
@@ -193,21 +194,24 @@ fn row(entry: &AuditEntry, names: &std::collections::BTreeMap<String, String>) -
 }
 
 /// What was changed of a tenant lately.
-pub(super) async fn changes_of(desk: &Desk, tenant: &str) -> AdminResult<Vec<audit::Row>> {
-    let found = desk.admin()?.audit(&tenant::audit_page(), desk.clock()).await?;
-    let names = desk.names().await?;
+pub(super) async fn changes_of(
+    context: &PageContext,
+    tenant: &str,
+) -> AdminResult<Vec<audit::Row>> {
+    let found = context.admin()?.audit(&tenant::audit_page(), context.clock()).await?;
+    let names = context.names().await?;
     let entries = found.items.iter().filter(|entry| entry.tenant == tenant);
     Ok(entries.map(|entry| row(entry, &names)).collect())
 }
 
-pub(super) fn audit(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn audit(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let cursor = desk.query.filled("cursor").map(str::to_owned);
+        let cursor = context.query.filled("cursor").map(str::to_owned);
         let wanted = PageRequest { cursor, ..PageRequest::default() };
-        let found = desk.admin()?.audit(&wanted, desk.clock()).await?;
-        let names = desk.names().await?;
+        let found = context.admin()?.audit(&wanted, context.clock()).await?;
+        let names = context.names().await?;
         page(&Audit {
-            shell: desk.shell(Section::Audit, "Audit").await?,
+            shell: context.shell(Section::Audit, "Audit").await?,
             rows: found.items.iter().map(|entry| row(entry, &names)).collect(),
             older: found.cursor,
             kept_days: AUDIT_DAYS,

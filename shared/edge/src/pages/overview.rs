@@ -20,7 +20,7 @@ use tenants::{BudgetPeriod, BudgetUsage, Tenant};
 
 use super::{
     calls, health,
-    page_context::{Desk, page},
+    page_context::{PageContext, page},
     requests, sums,
     table::PageFuture,
 };
@@ -65,8 +65,8 @@ impl Span {
     }
 }
 
-async fn window_of_hours(desk: &Desk, view: &SumsView) -> AdminResult<Window> {
-    let last = Hour::of(desk.now());
+async fn window_of_hours(context: &PageContext, view: &SumsView) -> AdminResult<Window> {
+    let last = Hour::of(context.now());
     let mut periods = vec![last];
     while periods.len() < 2 * DAY_HOURS {
         periods.push(periods[periods.len() - 1].previous());
@@ -121,8 +121,8 @@ fn figures(window: &Window, month: u64, budget: Option<u64>) -> overview::Figure
 }
 
 /// The sum of all monthly budgets, where every tenant has one.
-async fn monthly_budget(desk: &Desk) -> AdminResult<Option<u64>> {
-    let tenants = desk.tenants().await?;
+async fn monthly_budget(context: &PageContext) -> AdminResult<Option<u64>> {
+    let tenants = context.tenants().await?;
     let budget = |settings: &tenants::BudgetSettings| {
         settings.amount.filter(|_| settings.period == BudgetPeriod::Month).map(|it| it.0)
     };
@@ -132,13 +132,13 @@ async fn monthly_budget(desk: &Desk) -> AdminResult<Option<u64>> {
 }
 
 /// Tenants whose budget is nearly used up.
-async fn budgets_near_their_end(desk: &Desk) -> AdminResult<Vec<Notice>> {
-    let tenants = desk.tenants().await?.iter().map(|view| &view.tenant);
+async fn budgets_near_their_end(context: &PageContext) -> AdminResult<Vec<Notice>> {
+    let tenants = context.tenants().await?.iter().map(|view| &view.tenant);
     let bounded = tenants.filter(|tenant| tenant.settings.budget.amount.is_some());
     let mut near = vec![];
     // Each tenant's ledger is a read of the store, so that a page looks at a few.
     for tenant in bounded.take(MAX_BUDGETS) {
-        let ledger = desk.app.gateway.ledger_usage(tenant, desk.clock()).await?;
+        let ledger = context.app.gateway.ledger_usage(tenant, context.clock()).await?;
         near.extend(ledger.budget.and_then(|budget| budget_notice(tenant, &budget)));
     }
     Ok(near)
@@ -156,11 +156,11 @@ fn budget_notice(tenant: &Tenant, budget: &BudgetUsage) -> Option<Notice> {
 }
 
 /// What is missing before a program can call.
-async fn first_steps(desk: &Desk) -> AdminResult<Option<Notice>> {
+async fn first_steps(context: &PageContext) -> AdminResult<Option<Notice>> {
     let link = Link::new("Three steps to a first answer", "/admin/welcome");
-    let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
+    let snapshot = context.app.gateway.snapshot(context.clock()).await?;
     let is_demonstration = snapshot.config.providers.iter().all(|it| it.kind == "mock");
-    let missing = match (is_demonstration, desk.tenants().await?.is_empty()) {
+    let missing = match (is_demonstration, context.tenants().await?.is_empty()) {
         (true, _) => "No provider is set up yet.",
         (false, true) => "No program has a key yet.",
         (false, false) => return Ok(None),
@@ -168,9 +168,9 @@ async fn first_steps(desk: &Desk) -> AdminResult<Option<Notice>> {
     Ok(Some(Notice::new(Tone::Info, missing, "").with_link(link)))
 }
 
-async fn attention(desk: &Desk, recent: &Figures) -> AdminResult<Vec<Attention>> {
+async fn attention(context: &PageContext, recent: &Figures) -> AdminResult<Vec<Attention>> {
     let mut attention: Vec<Attention> = vec![];
-    for item in health::cooldowns(desk).await.into_iter().take(MAX_ATTENTION) {
+    for item in health::cooldowns(context).await.into_iter().take(MAX_ATTENTION) {
         attention.push(Attention {
             subject: item.subject,
             text: format!("{}, {} more", item.reason, item.left),
@@ -190,17 +190,18 @@ async fn attention(desk: &Desk, recent: &Figures) -> AdminResult<Vec<Attention>>
 }
 
 /// The latest failures of the last day.
-async fn failures(desk: &Desk, view: &SumsView) -> AdminResult<Vec<Failure>> {
-    let names = desk.names().await?;
+async fn failures(context: &PageContext, view: &SumsView) -> AdminResult<Vec<Failure>> {
+    let names = context.names().await?;
     let calls = match view.latest_failures() {
         Some(calls) => calls,
         // An earlier version has summed the log, and kept none.
         None => {
-            let filter = Filter { only: vec![Only::Failed], ..requests::filter_of(desk, &names) };
-            requests::read(desk, &filter, LATEST_FAILURES).await?.calls
+            let filter =
+                Filter { only: vec![Only::Failed], ..requests::filter_of(context, &names) };
+            requests::read(context, &filter, LATEST_FAILURES).await?.calls
         }
     };
-    let oldest = desk.now().saturating_sub(MAX_FAILURE_AGE_MS);
+    let oldest = context.now().saturating_sub(MAX_FAILURE_AGE_MS);
     let failure = |call: &CallRow| Failure {
         at: Moment(call.ended()),
         id: call.id.clone(),
@@ -212,29 +213,29 @@ async fn failures(desk: &Desk, view: &SumsView) -> AdminResult<Vec<Failure>> {
     Ok(calls.iter().filter(|call| oldest <= call.ended()).map(failure).collect())
 }
 
-pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn show(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let (span, today) = (Span::named(desk.query.get("window")), Day::of(desk.now()));
-        let view = sums::view(desk).await?;
+        let (span, today) = (Span::named(context.query.get("window")), Day::of(context.now()));
+        let view = sums::view(context).await?;
         let days = sums::days(&view, span.first_day(today), today, None).await?;
         let window = match span.window_days {
             Some(count) => window_of_days(&days, count, today),
-            None => window_of_hours(desk, &view).await?,
+            None => window_of_hours(context, &view).await?,
         };
         let month = sums::merged(sums::since(&days, super::usage::first_of_month(today))).cost;
         let chart = sums::since(&days, today.before(span.chart_days - 1));
 
-        let mut shell = desk.shell(Section::Overview, "Overview").await?;
-        shell.notices.extend(first_steps(desk).await?);
-        shell.notices.extend(budgets_near_their_end(desk).await?);
+        let mut shell = context.shell(Section::Overview, "Overview").await?;
+        shell.notices.extend(first_steps(context).await?);
+        shell.notices.extend(budgets_near_their_end(context).await?);
         page(&Overview {
             shell,
             window: span.name.to_owned(),
-            until: Moment(desk.now()),
-            figures: figures(&window, month, monthly_budget(desk).await?),
+            until: Moment(context.now()),
+            figures: figures(&window, month, monthly_budget(context).await?),
             spend: sums::cost_by_provider(chart),
-            attention: attention(desk, &sums::merged(chart)).await?,
-            failures: failures(desk, &view).await?,
+            attention: attention(context, &sums::merged(chart)).await?,
+            failures: failures(context, &view).await?,
         })
     })
 }

@@ -1,4 +1,4 @@
-//! The desk of an operator: what every page needs of its request, and how pages are sent.
+//! The context of a page: what every page needs of its request, and how pages are sent.
 
 use std::{
     collections::BTreeMap,
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// What a page needs of its request.
-pub(super) struct Desk {
+pub(super) struct PageContext {
     pub(super) app: Arc<App>,
     /// Who is signed in, on pages that need that.
     pub(super) operator: Option<Operator>,
@@ -56,7 +56,7 @@ pub(super) struct Desk {
     pub(super) is_secure: bool,
 }
 
-impl Desk {
+impl PageContext {
     pub(super) fn admin(&self) -> AdminResult<&Admin> {
         let missing = || Problem::new(ProblemKind::Internal, "This process has no administration.");
         self.app.admin.as_ref().ok_or_else(missing)
@@ -188,11 +188,11 @@ pub(super) fn tenant_choices(names: &BTreeMap<String, String>) -> Vec<Choice> {
 }
 
 /// A name that no other form has had.
-pub(super) fn fresh_key(desk: &Desk) -> String {
+pub(super) fn fresh_key(context: &PageContext) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     // Sent twice, such as by a double click, the form makes one tenant and one key.
-    format!("form-{}-{count}", desk.arrival.trace_id)
+    format!("form-{}-{count}", context.arrival.trace_id)
 }
 
 /// A page with status 200.

@@ -12,7 +12,7 @@ use admin::{AdminResult, Problem, ProblemKind, TenantView};
 use bytes::Bytes;
 use canonical::{AttemptRecord, Outcome};
 use futures_util::stream;
-use gateway::{Admitted, AttemptNews, AttemptWatch, Clock};
+use gateway::{Admitted, AttemptUpdate, AttemptWatch, Clock};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
@@ -28,7 +28,7 @@ use telemetry::{Principal, request_log::CallRow};
 use tokio::sync::mpsc;
 
 use super::{
-    page_context::{Desk, page},
+    page_context::{PageContext, page},
     table::PageFuture,
 };
 use crate::{
@@ -55,14 +55,14 @@ static MODEL_ENDPOINTS: LazyLock<Router> = LazyLock::new(|| {
     Router::new(ENDPOINTS.iter().filter(is_for_clients))
 });
 
-pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn show(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let tenants = desk.tenants().await?.iter().map(|view| view.tenant.clone());
+        let tenants = context.tenants().await?.iter().map(|view| view.tenant.clone());
         let choices: Vec<Choice> = tenants.map(|it| Choice::new(it.id, it.settings.name)).collect();
-        let models = desk.models().await?;
-        let model = desk.query.filled("model").map(str::to_owned);
+        let models = context.models().await?;
+        let model = context.query.filled("model").map(str::to_owned);
         page(&Playground {
-            shell: desk.shell(Section::Playground, "Playground").await?,
+            shell: context.shell(Section::Playground, "Playground").await?,
             tenant: choices.first().map(|it| it.value.clone()).unwrap_or_default(),
             tenants: choices,
             model: model.or(models.first().cloned()).unwrap_or_default(),
@@ -84,11 +84,11 @@ fn wrong(detail: &str) -> Problem {
     Problem::new(ProblemKind::Invalid, detail)
 }
 
-async fn tenant(desk: &Desk, id: &str) -> AdminResult<Admitted> {
-    let view: TenantView = desk.admin()?.tenant(id, desk.clock()).await?;
-    let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
+async fn tenant(context: &PageContext, id: &str) -> AdminResult<Admitted> {
+    let view: TenantView = context.admin()?.tenant(id, context.clock()).await?;
+    let snapshot = context.app.gateway.snapshot(context.clock()).await?;
     let tenant = Arc::new(view.tenant);
-    let snapshot = desk.app.gateway.snapshot_for(&tenant, snapshot).await?;
+    let snapshot = context.app.gateway.snapshot_for(&tenant, snapshot).await?;
     let principal = Principal { tenant: tenant.id.as_str().into(), key_id: Arc::from(KEY_ID) };
     Ok(Admitted { snapshot, principal, tenant })
 }
@@ -104,11 +104,11 @@ fn request(path: &str, body: &str) -> AdminResult<Request<Body>> {
     request.map_err(|error| wrong("The path is none of a model's endpoints.").caused_by(error))
 }
 
-pub(super) fn call(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn call(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let parsed: Result<Wanted<'_>, _> = serde_json::from_slice(&desk.body);
+        let parsed: Result<Wanted<'_>, _> = serde_json::from_slice(&context.body);
         let wanted = parsed.map_err(|error| wrong("The body is no call.").caused_by(error))?;
-        let admitted = tenant(desk, &wanted.tenant).await?;
+        let admitted = tenant(context, &wanted.tenant).await?;
         let request = request(&wanted.path, wanted.body.get())?;
         // Only endpoints for clients: a call of the playground must not reach the admin API as
         // somebody else.
@@ -117,23 +117,23 @@ pub(super) fn call(desk: &mut Desk) -> PageFuture<'_> {
             return Err(wrong("The path is none of a model's endpoints."));
         }
         let origin = Origin {
-            platform_deadline: desk.arrival.platform_deadline,
-            connection: desk.arrival.connection.clone(),
+            platform_deadline: context.arrival.platform_deadline,
+            connection: context.arrival.connection.clone(),
         };
         // Without the browser's headers: its cookie and `traceparent` are no part of a client's
         // call.
         let arrival = Arrival::new(&HeaderMap::new(), origin);
         let (id, clock) = (arrival.request_id.clone(), arrival.clock);
 
-        let (watch, news) = AttemptWatch::new();
-        let app = desk.app.clone();
+        let (watch, updates) = AttemptWatch::new();
+        let app = context.app.clone();
         let (events, received) = mpsc::channel(EVENTS_AHEAD);
         // The record is read behind the call, so that its cost can be shown where the call was
         // made.
         tokio::spawn(async move {
             let response =
                 Exchange::call_for(app.clone(), request, (arrival, found), admitted, watch);
-            tell(&events, response, news).await;
+            tell(&events, response, updates).await;
             let row = record(&app, clock, &id).await;
             // The browser may have left.
             drop(events.send(event("end", &end(&id, row.as_ref()))).await);
@@ -156,7 +156,7 @@ fn event(name: &str, data: &Value) -> Bytes {
 async fn tell(
     events: &mpsc::Sender<Bytes>,
     response: impl Future<Output = Response<Body>>,
-    mut news: mpsc::UnboundedReceiver<AttemptNews>,
+    mut updates: mpsc::UnboundedReceiver<AttemptUpdate>,
 ) -> Option<()> {
     tokio::pin!(response);
     let response = loop {
@@ -164,13 +164,13 @@ async fn tell(
             // The browser's leave comes first: dropping the response cancels the call and its cost.
             biased;
             () = events.closed() => return None,
-            Some(news) = news.recv() => send(events, attempt_event(&news)).await?,
+            Some(update) = updates.recv() => send(events, attempt_event(&update)).await?,
             response = &mut response => break response,
         }
     };
     // What happened in the same moment as the response stands before its head.
-    while let Ok(news) = news.try_recv() {
-        send(events, attempt_event(&news)).await?;
+    while let Ok(update) = updates.try_recv() {
+        send(events, attempt_event(&update)).await?;
     }
     send(events, event("head", &head(&response))).await?;
 
@@ -179,8 +179,8 @@ async fn tell(
         let frame = tokio::select! {
             biased;
             () = events.closed() => return None,
-            Some(news) = news.recv() => {
-                send(events, attempt_event(&news)).await?;
+            Some(update) = updates.recv() => {
+                send(events, attempt_event(&update)).await?;
                 continue;
             }
             frame = body.frame() => frame,
@@ -211,7 +211,7 @@ impl PartialText {
     }
 }
 
-fn attempt_event(news: &AttemptNews) -> Bytes {
+fn attempt_event(update: &AttemptUpdate) -> Bytes {
     let AttemptRecord {
         provider,
         model,
@@ -221,7 +221,7 @@ fn attempt_event(news: &AttemptNews) -> Bytes {
         duration_ms,
         message,
         ..
-    } = &news.attempt;
+    } = &update.attempt;
     let took = Took::ms(*duration_ms);
     let code = status.map_or_else(|| outcome.as_str().replace('_', " "), |it| it.to_string());
     let (tone, state, text) = match (outcome, first_token_ms) {
@@ -237,7 +237,7 @@ fn attempt_event(news: &AttemptNews) -> Bytes {
         }
     };
     let data = json!({
-        "number": news.place,
+        "number": update.place,
         "target": format!("{provider}/{model}"),
         "tone": tone.class(),
         "state": state,
@@ -326,7 +326,7 @@ mod tests {
                 status,
                 ..AttemptRecord::default()
             };
-            String::from_utf8(attempt_event(&AttemptNews { place: 0, attempt }).to_vec()).unwrap()
+            String::from_utf8(attempt_event(&AttemptUpdate { place: 0, attempt }).to_vec()).unwrap()
         };
         assert!(event_of(Outcome::Canceled, None).contains("\"state\":\"waiting\""));
         let failed = event_of(Outcome::Failed("rate_limit"), Some(429));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use telemetry::Day;
 
 use super::{
-    page_context::{Desk, page_with, see_other},
+    page_context::{PageContext, page_with, see_other},
     sums,
     table::{PageFuture, PageResult},
 };
@@ -33,13 +33,13 @@ fn row(view: &PriceView) -> Row {
     }
 }
 
-fn form(desk: &Desk, known: &[PriceView], problem: Option<&Problem>) -> Form {
-    let from = if problem.is_some() { &desk.form } else { &desk.query };
+fn form(context: &PageContext, known: &[PriceView], problem: Option<&Problem>) -> Form {
+    let from = if problem.is_some() { &context.form } else { &context.query };
     let (provider, model) = (from.get("provider").to_owned(), from.get("model").to_owned());
     let price = known.iter().find(|it| it.provider == provider && it.model == model);
     let rates = price.and_then(|it| it.price.as_ref()).map(|price| &price.rates);
     let amount = |name: &str, rate: Option<u64>| match problem {
-        Some(_) => desk.form.get(name).to_owned(),
+        Some(_) => context.form.get(name).to_owned(),
         None => rate.map(|rate| Money(rate).plain()).unwrap_or_default(),
     };
     let error = problem.map(|problem| {
@@ -57,10 +57,10 @@ fn form(desk: &Desk, known: &[PriceView], problem: Option<&Problem>) -> Form {
     }
 }
 
-async fn view(desk: &Desk, problem: Option<&Problem>) -> PageResult {
-    let known = desk.admin()?.prices(desk.clock()).await?;
-    let today = Day::of(desk.now());
-    let sums = sums::view(desk).await?;
+async fn view(context: &PageContext, problem: Option<&Problem>) -> PageResult {
+    let known = context.admin()?.prices(context.clock()).await?;
+    let today = Day::of(context.now());
+    let sums = sums::view(context).await?;
     let days = sums::days(&sums, today.before(RECENT_DAYS - 1), today, None).await?;
     let unpriced = sums::unpriced(&sums::merged(&days));
     let calls = |provider: &str, model: &str| {
@@ -72,25 +72,25 @@ async fn view(desk: &Desk, problem: Option<&Problem>) -> PageResult {
         model: it.model.clone(),
         calls: calls(&it.provider, &it.model),
     });
-    let search = desk.query.get("q").to_lowercase();
+    let search = context.query.get("q").to_lowercase();
     let is_wanted =
         |it: &&PriceView| format!("{}/{}", it.provider, it.model).to_lowercase().contains(&search);
     let priced = || known.iter().filter(|it| it.price.is_some()).filter(is_wanted);
     let status = problem.map_or(200, |problem| problem.kind.status());
     let view = Prices {
-        shell: desk.shell(Section::Prices, "Prices").await?,
-        search: desk.query.get("q").to_owned(),
+        shell: context.shell(Section::Prices, "Prices").await?,
+        search: context.query.get("q").to_owned(),
         unknown: unknown.collect(),
         rows: priced().take(MAX_ROWS).map(row).collect(),
         more: priced().count().saturating_sub(MAX_ROWS),
-        form: form(desk, &known, problem),
+        form: form(context, &known, problem),
         shipped: "Models of the configuration are listed; what is not set here is from the shipped table.".to_owned(),
     };
     page_with(http::StatusCode::from_u16(status).unwrap_or_default(), &view)
 }
 
-pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
-    Box::pin(async { view(desk, None).await })
+pub(super) fn show(context: &mut PageContext) -> PageFuture<'_> {
+    Box::pin(async { view(context, None).await })
 }
 
 /// A number of the form; what is none is left to the API to refuse.
@@ -101,9 +101,9 @@ fn amount(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_wrong| json!(text))
 }
 
-pub(super) fn set(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn set(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let text = |name: &str| desk.form.get(name);
+        let text = |name: &str| context.form.get(name);
         let body = json!({
             "provider": text("provider"),
             "model": text("model"),
@@ -111,9 +111,9 @@ pub(super) fn set(desk: &mut Desk) -> PageFuture<'_> {
             "cached_input": amount(text("cached_input")),
             "output": amount(text("output")),
         });
-        match desk.api(Operation::SetPrice, &[], &body).await {
+        match context.api(Operation::SetPrice, &[], &body).await {
             Ok(_) => see_other("/admin/prices?done=priced"),
-            Err(problem) if problem.kind.status() < 500 => view(desk, Some(&problem)).await,
+            Err(problem) if problem.kind.status() < 500 => view(context, Some(&problem)).await,
             Err(problem) => Err(problem),
         }
     })

@@ -17,7 +17,7 @@ use telemetry::request_log::{AttemptRow, CallFilter, CallRow, Cursor, OutcomeFil
 
 use super::{
     calls,
-    page_context::{Desk, page, see_other, tenant_choices},
+    page_context::{PageContext, page, see_other, tenant_choices},
     table::PageFuture,
 };
 use crate::request_log::tenant_id;
@@ -38,11 +38,12 @@ pub(super) struct Listed {
 }
 
 /// The filter that a query names. Its tenant is one's id or name.
-pub(super) fn filter_of(desk: &Desk, names: &BTreeMap<String, String>) -> Filter {
-    let text = |name: &str| desk.query.get(name).to_owned();
-    let range = if desk.query.get("range").is_empty() { "24h".to_owned() } else { text("range") };
-    let only = Only::ALL.into_iter().filter(|it| desk.query.get(it.name()) == "1").collect();
-    let tenant = tenant_id(names, desk.query.get("tenant"));
+pub(super) fn filter_of(context: &PageContext, names: &BTreeMap<String, String>) -> Filter {
+    let text = |name: &str| context.query.get(name).to_owned();
+    let range =
+        if context.query.get("range").is_empty() { "24h".to_owned() } else { text("range") };
+    let only = Only::ALL.into_iter().filter(|it| context.query.get(it.name()) == "1").collect();
+    let tenant = tenant_id(names, context.query.get("tenant"));
     Filter { search: text("q"), range, tenant, target: text("target"), only }
 }
 
@@ -78,10 +79,14 @@ fn is_wanted(call: &CallRow, filter: &Filter) -> bool {
 }
 
 /// Reads a page of the log.
-pub(super) async fn read(desk: &Desk, filter: &Filter, rows: usize) -> AdminResult<Listed> {
-    let (log, now) = (&desk.app.records.log, desk.now());
+pub(super) async fn read(
+    context: &PageContext,
+    filter: &Filter,
+    rows: usize,
+) -> AdminResult<Listed> {
+    let (log, now) = (&context.app.records.log, context.now());
     let wanted = call_filter(filter, now);
-    let mut cursor = Cursor::parse(desk.query.get("cursor")).ok();
+    let mut cursor = Cursor::parse(context.query.get("cursor")).ok();
     let mut listed: Option<Listed> = None;
     // A search that finds nothing would otherwise read the whole log within one request.
     for _ in 0..MAX_READS {
@@ -123,9 +128,13 @@ fn live_href(filter: &Filter, cursor: &Cursor) -> String {
 }
 
 /// What has come since a place in the log, newest first.
-async fn tail(desk: &Desk, filter: &Filter, names: &BTreeMap<String, String>) -> AdminResult<Rows> {
-    let (log, now) = (&desk.app.records.log, desk.now());
-    let after = Cursor::parse(desk.query.get("after"));
+async fn tail(
+    context: &PageContext,
+    filter: &Filter,
+    names: &BTreeMap<String, String>,
+) -> AdminResult<Rows> {
+    let (log, now) = (&context.app.records.log, context.now());
+    let after = Cursor::parse(context.query.get("after"));
     let after = after.map_err(|_wrong| Problem::field("after", "This is no place in the list."))?;
     // A tail begins at its cursor, not a range ago.
     let wanted = CallFilter { since: None, ..call_filter(filter, now) };
@@ -135,30 +144,31 @@ async fn tail(desk: &Desk, filter: &Filter, names: &BTreeMap<String, String>) ->
     Ok(Rows { rows, live: Some(live_href(filter, &found.cursor)) })
 }
 
-pub(super) fn list(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn list(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let names = desk.names().await?;
-        let filter = filter_of(desk, &names);
-        if desk.query.get("part") == "rows" {
-            return page(&RowsPart { rows: tail(desk, &filter, &names).await? });
+        let names = context.names().await?;
+        let filter = filter_of(context, &names);
+        if context.query.get("part") == "rows" {
+            return page(&RowsPart { rows: tail(context, &filter, &names).await? });
         }
         let search = filter.search.as_str();
         // Nothing shorter is an id of ours, and each look costs a read.
-        if search.len() >= 16 && desk.app.records.log.get(search, desk.now()).await?.is_some() {
+        if search.len() >= 16 && context.app.records.log.get(search, context.now()).await?.is_some()
+        {
             return see_other(&format!("/admin/requests/{search}"));
         }
-        let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
+        let snapshot = context.app.gateway.snapshot(context.clock()).await?;
         let providers = snapshot.config.providers.iter();
         let targets = providers.map(|it| Choice::plain(it.name.as_str())).collect();
 
-        let found = read(desk, &filter, PAGE_ROWS).await?;
-        let is_first = !desk.query.has("cursor");
+        let found = read(context, &filter, PAGE_ROWS).await?;
+        let is_first = !context.query.has("cursor");
         // Only the first page grows at its top.
         let live = is_first.then(|| live_href(&filter, &found.newest));
         let rows = found.calls.iter().map(|call| calls::row(call, &names)).collect();
         page(&Requests {
-            shell: desk.shell(Section::Requests, "Requests").await?,
-            kept_days: desk.app.records.log.retention().as_secs() / 86_400,
+            shell: context.shell(Section::Requests, "Requests").await?,
+            kept_days: context.app.records.log.retention().as_secs() / 86_400,
             prompts: prompts(&snapshot.config.requests.prompts),
             tenants: tenant_choices(&names),
             targets,
@@ -317,15 +327,16 @@ fn call_page(shell: Shell, call: &CallRow, tenant: String) -> Call {
     }
 }
 
-pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn show(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let (log, now) = (&desk.app.records.log, desk.now());
-        let call = log.get(desk.parameter(), now).await?;
+        let (log, now) = (&context.app.records.log, context.now());
+        let call = log.get(context.parameter(), now).await?;
         let call = call.ok_or_else(|| Problem::not_found("call"))?;
-        let tenant = calls::tenant_name(&call, &desk.names().await?);
-        let mut view = call_page(desk.shell(Section::Requests, "A request").await?, &call, tenant);
+        let tenant = calls::tenant_name(&call, &context.names().await?);
+        let mut view =
+            call_page(context.shell(Section::Requests, "A request").await?, &call, tenant);
 
-        let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
+        let snapshot = context.app.gateway.snapshot(context.clock()).await?;
         let model = call.provider.as_deref().zip(call.sent_model.as_deref());
         let price = model.and_then(|(provider, model)| snapshot.price(provider, model));
         let tokens = call.tokens();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use storage::Secret;
 
 use super::{
-    page_context::{Desk, own_path, page_with, see_other},
+    page_context::{PageContext, own_path, page_with, see_other},
     table::{PageFuture, PageResult},
 };
 use crate::body::Body;
@@ -42,22 +42,22 @@ fn set_cookie(response: &mut Response<Body>, cookie: &str) {
 }
 
 /// Lets a session go on from now, where enough of its time has passed.
-pub(super) fn renew(desk: &Desk, session: &Session, response: &mut Response<Body>) {
-    let renewed = session.renewed(desk.now() / 1000);
-    let key = desk.admin().ok().map(admin::Admin::session_key);
+pub(super) fn renew(context: &PageContext, session: &Session, response: &mut Response<Body>) {
+    let renewed = session.renewed(context.now() / 1000);
+    let key = context.admin().ok().map(admin::Admin::session_key);
     let value = renewed.zip(key).and_then(|(session, key)| key.sign(&session));
     // A handler that ended the session has set the cookie already, and wins.
     let is_ended = response.headers().contains_key(header::SET_COOKIE);
     if let Some(value) = value.filter(|_| !is_ended) {
-        set_cookie(response, &session_cookie(&value, scope(desk.is_secure)));
+        set_cookie(response, &session_cookie(&value, scope(context.is_secure)));
     }
 }
 
-fn sign_in_page(desk: &Desk, next: &str, error: Option<&Problem>) -> PageResult {
+fn sign_in_page(context: &PageContext, next: &str, error: Option<&Problem>) -> PageResult {
     let status = error.map_or(200, |problem| problem.kind.status());
     let view = SignIn {
-        theme: desk.theme,
-        name: desk.form.get("name").to_owned(),
+        theme: context.theme,
+        name: context.form.get("name").to_owned(),
         error: error.map(|problem| problem.detail.clone()),
         next: own_path(next),
         hint: HINT.to_owned(),
@@ -70,17 +70,17 @@ fn sign_in_page(desk: &Desk, next: &str, error: Option<&Problem>) -> PageResult 
     Ok(response)
 }
 
-pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
-    Box::pin(async { sign_in_page(desk, desk.query.get("next"), None) })
+pub(super) fn show(context: &mut PageContext) -> PageFuture<'_> {
+    Box::pin(async { sign_in_page(context, context.query.get("next"), None) })
 }
 
-pub(super) fn sign_in(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn sign_in(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let (admin, next) = (desk.admin()?, desk.form.get("next"));
+        let (admin, next) = (context.admin()?, context.form.get("next"));
         // Not trimmed: spaces may belong to a password.
-        let password = Secret::new(desk.form.text("password"));
-        let name = desk.form.get("name");
-        let signed = admin.log_in(name, &password, desk.address(), desk.clock()).await;
+        let password = Secret::new(context.form.text("password"));
+        let name = context.form.get("name");
+        let signed = admin.log_in(name, &password, context.address(), context.clock()).await;
         let session = match signed {
             Ok(session) => session,
             Err(problem)
@@ -89,7 +89,7 @@ pub(super) fn sign_in(desk: &mut Desk) -> PageFuture<'_> {
                     ProblemKind::Unauthenticated | ProblemKind::TooManyRequests
                 ) =>
             {
-                return sign_in_page(desk, next, Some(&problem));
+                return sign_in_page(context, next, Some(&problem));
             }
             Err(problem) => return Err(problem),
         };
@@ -97,32 +97,32 @@ pub(super) fn sign_in(desk: &mut Desk) -> PageFuture<'_> {
         let value =
             value.ok_or_else(|| Problem::new(ProblemKind::Internal, "There is no randomness."))?;
         let mut response = see_other(&own_path(next))?;
-        set_cookie(&mut response, &session_cookie(&value, scope(desk.is_secure)));
+        set_cookie(&mut response, &session_cookie(&value, scope(context.is_secure)));
         Ok(response)
     })
 }
 
-pub(super) fn sign_out(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn sign_out(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
         let mut response = see_other("/admin/sign-in")?;
-        set_cookie(&mut response, &expired_session_cookie(scope(desk.is_secure)));
+        set_cookie(&mut response, &expired_session_cookie(scope(context.is_secure)));
         Ok(response)
     })
 }
 
-pub(super) fn sign_out_everywhere(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn sign_out_everywhere(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        desk.api(Operation::LogOutEverywhere, &[], &Value::Null).await?;
+        context.api(Operation::LogOutEverywhere, &[], &Value::Null).await?;
         let mut response = see_other("/admin/sign-in")?;
-        set_cookie(&mut response, &expired_session_cookie(scope(desk.is_secure)));
+        set_cookie(&mut response, &expired_session_cookie(scope(context.is_secure)));
         Ok(response)
     })
 }
 
-pub(super) fn change_theme(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn change_theme(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let mut response = see_other(&own_path(desk.form.get("back")))?;
-        let theme = Theme::named(desk.form.get("theme")).name();
+        let mut response = see_other(&own_path(context.form.get("back")))?;
+        let theme = Theme::named(context.form.get("theme")).name();
         let cookie =
             format!("{THEME_COOKIE}={theme}; Path=/admin; SameSite=Strict; Max-Age=31536000");
         set_cookie(&mut response, &cookie);

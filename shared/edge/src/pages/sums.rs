@@ -12,14 +12,14 @@ use telemetry::{
     sums::{Figures, PeriodFigures, SumsView},
 };
 
-use super::page_context::Desk;
+use super::page_context::PageContext;
 
 /// How many providers or models have a colour of their own in a chart.
 const MAX_SERIES: usize = 4;
 
 /// The sums as they stand, for everything that one page shows of them.
-pub(super) async fn view(desk: &Desk) -> AdminResult<SumsView> {
-    Ok(desk.app.records.sums.view(desk.now()).await?)
+pub(super) async fn view(context: &PageContext) -> AdminResult<SumsView> {
+    Ok(context.app.records.sums.view(context.now()).await?)
 }
 
 /// The figures of days, oldest first; days without calls are there, empty.

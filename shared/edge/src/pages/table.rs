@@ -8,8 +8,8 @@ use admin::{Problem, Role};
 use http::{HeaderMap, Method, Response, header};
 
 use super::{
-    configuration, download, health, overview, page_context::Desk, playground, prices, requests,
-    session, setup, tenant, tenants, usage, welcome,
+    configuration, download, health, overview, page_context::PageContext, playground, prices,
+    requests, session, setup, tenant, tenants, usage, welcome,
 };
 use crate::body::Body;
 
@@ -19,7 +19,7 @@ pub(super) type PageResult = Result<Response<Body>, Problem>;
 pub(super) type PageFuture<'a> = Pin<Box<dyn Future<Output = PageResult> + Send + 'a>>;
 
 /// What serves a request for a page.
-type Respond = for<'a> fn(&'a mut Desk) -> PageFuture<'a>;
+type Respond = for<'a> fn(&'a mut PageContext) -> PageFuture<'a>;
 
 /// One page, or one form's target.
 #[derive(Clone, Copy)]

@@ -14,7 +14,7 @@ use tenants::{LimitSource, Quota};
 
 use super::{
     health,
-    page_context::{Desk, fresh_key, page, page_with, see_other},
+    page_context::{PageContext, fresh_key, page, page_with, see_other},
     sums,
     table::{PageFuture, PageResult},
     tenants::{changes, filled, retyped, texts},
@@ -70,11 +70,11 @@ fn prospect(forecast: Option<u64>, budget: Option<u64>) -> String {
     }
 }
 
-async fn spend(desk: &Desk, view: &TenantView) -> AdminResult<Spend> {
+async fn spend(context: &PageContext, view: &TenantView) -> AdminResult<Spend> {
     let tenant = &view.tenant;
-    let ledger = desk.app.gateway.ledger_usage(tenant, desk.clock()).await?;
-    let today = Day::of(desk.now());
-    let days = usage::month_of(desk, today, Some(&tenant.id)).await?;
+    let ledger = context.app.gateway.ledger_usage(tenant, context.clock()).await?;
+    let today = Day::of(context.now());
+    let days = usage::month_of(context, today, Some(&tenant.id)).await?;
     let budget = ledger.budget.map(|budget| budget.limit);
     let is_monthly = tenant.settings.budget.period == tenants::BudgetPeriod::Month;
     let monthly = budget.filter(|_| is_monthly);
@@ -124,28 +124,28 @@ fn key(view: &KeyView, now: u64) -> Key {
     }
 }
 
-async fn view(desk: &Desk, tab: Tab) -> AdminResult<Tenant> {
-    let admin = desk.admin()?;
-    let found = admin.tenant(desk.parameter(), desk.clock()).await?;
-    let (tenant, now) = (&found.tenant, desk.now() / 1000);
+async fn view(context: &PageContext, tab: Tab) -> AdminResult<Tenant> {
+    let admin = context.admin()?;
+    let found = admin.tenant(context.parameter(), context.clock()).await?;
+    let (tenant, now) = (&found.tenant, context.now() / 1000);
     let is_stored = found.source == TenantSource::Store;
     let fixed = "The configuration declares this tenant; change it under Routes and providers.";
     // Each tab reads only what it shows: keys, audit and sums are reads of the store.
     let keys = match tab {
-        Tab::Keys => admin.keys(&tenant.id, desk.clock()).await?,
+        Tab::Keys => admin.keys(&tenant.id, context.clock()).await?,
         Tab::Spend | Tab::Settings | Tab::Audit => vec![],
     };
     let settings = tenant.settings.to_json();
     let changes = match tab {
-        Tab::Audit => health::changes_of(desk, &tenant.id).await?,
+        Tab::Audit => health::changes_of(context, &tenant.id).await?,
         Tab::Spend | Tab::Keys | Tab::Settings => vec![],
     };
     let spend = match tab {
-        Tab::Spend => spend(desk, &found).await?,
+        Tab::Spend => spend(context, &found).await?,
         Tab::Keys | Tab::Settings | Tab::Audit => Spend::default(),
     };
     Ok(Tenant {
-        shell: desk.shell(Section::Tenants, &tenant.settings.name).await?,
+        shell: context.shell(Section::Tenants, &tenant.settings.name).await?,
         tab,
         id: tenant.id.clone(),
         name: tenant.settings.name.clone(),
@@ -155,7 +155,7 @@ async fn view(desk: &Desk, tab: Tab) -> AdminResult<Tenant> {
         new_key: None,
         spend,
         keys: keys.iter().map(|it| key(it, now)).collect(),
-        idempotency_key: fresh_key(desk),
+        idempotency_key: fresh_key(context),
         shown: serde_json::to_string(&texts(&settings)).unwrap_or_default(),
         groups: filled(&settings, None),
         changes,
@@ -163,26 +163,30 @@ async fn view(desk: &Desk, tab: Tab) -> AdminResult<Tenant> {
 }
 
 /// The tenant's page with a key that is shown this once.
-pub(super) async fn with_new_key(desk: &Desk, key: String, old_ends: Option<Moment>) -> PageResult {
-    let mut shown = view(desk, Tab::Keys).await?;
+pub(super) async fn with_new_key(
+    context: &PageContext,
+    key: String,
+    old_ends: Option<Moment>,
+) -> PageResult {
+    let mut shown = view(context, Tab::Keys).await?;
     let setup = format!("/admin/tenants/{}?tab=keys", shown.id);
     shown.shell.path.clone_from(&setup);
     shown.new_key = Some(NewKey { key, old_ends, setup });
     page(&shown)
 }
 
-pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn show(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let tab = tab(desk.query.get("tab"));
-        page(&view(desk, tab).await?)
+        let tab = tab(context.query.get("tab"));
+        page(&view(context, tab).await?)
     })
 }
 
 /// Says what became of a change that was refused, with what was typed.
-async fn refused(desk: &Desk, problem: &Problem) -> PageResult {
-    let mut shown = view(desk, Tab::Settings).await?;
-    let stored = desk.admin()?.tenant(desk.parameter(), desk.clock()).await?.tenant;
-    shown.groups = retyped(&desk.form, &stored.settings.to_json(), problem);
+async fn refused(context: &PageContext, problem: &Problem) -> PageResult {
+    let mut shown = view(context, Tab::Settings).await?;
+    let stored = context.admin()?.tenant(context.parameter(), context.clock()).await?.tenant;
+    shown.groups = retyped(&context.form, &stored.settings.to_json(), problem);
     if problem.fields.is_empty() {
         let text = "Somebody else has changed it meanwhile. The fields that you left alone are as they are \
                     now: save again to put the others in their place.";
@@ -194,46 +198,47 @@ async fn refused(desk: &Desk, problem: &Problem) -> PageResult {
     page_with(status, &shown)
 }
 
-pub(super) fn update(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn update(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let id = desk.parameters.clone();
-        let stored = desk.admin()?.tenant(desk.parameter(), desk.clock()).await?.tenant;
-        let changes = Value::Object(changes(&desk.form, &stored.settings.to_json()));
-        match desk.api(Operation::UpdateTenant, &id, &changes).await {
-            Ok(_) => {
-                see_other(&format!("/admin/tenants/{}?tab=settings&done=saved", desk.parameter()))
-            }
-            Err(problem) if problem.kind.status() < 500 => refused(desk, &problem).await,
+        let id = context.parameters.clone();
+        let stored = context.admin()?.tenant(context.parameter(), context.clock()).await?.tenant;
+        let changes = Value::Object(changes(&context.form, &stored.settings.to_json()));
+        match context.api(Operation::UpdateTenant, &id, &changes).await {
+            Ok(_) => see_other(&format!(
+                "/admin/tenants/{}?tab=settings&done=saved",
+                context.parameter()
+            )),
+            Err(problem) if problem.kind.status() < 500 => refused(context, &problem).await,
             Err(problem) => Err(problem),
         }
     })
 }
 
-async fn done(desk: &Desk, operation: Operation, what: &str) -> PageResult {
-    desk.api(operation, &desk.parameters, &Value::Null).await?;
-    see_other(&format!("/admin/tenants/{}?done={what}", desk.parameter()))
+async fn done(context: &PageContext, operation: Operation, what: &str) -> PageResult {
+    context.api(operation, &context.parameters, &Value::Null).await?;
+    see_other(&format!("/admin/tenants/{}?done={what}", context.parameter()))
 }
 
-pub(super) fn enable(desk: &mut Desk) -> PageFuture<'_> {
-    Box::pin(done(desk, Operation::EnableTenant, "enabled"))
+pub(super) fn enable(context: &mut PageContext) -> PageFuture<'_> {
+    Box::pin(done(context, Operation::EnableTenant, "enabled"))
 }
 
-pub(super) fn disable(desk: &mut Desk) -> PageFuture<'_> {
-    Box::pin(done(desk, Operation::DisableTenant, "disabled"))
+pub(super) fn disable(context: &mut PageContext) -> PageFuture<'_> {
+    Box::pin(done(context, Operation::DisableTenant, "disabled"))
 }
 
-pub(super) fn delete(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn delete(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        desk.api(Operation::DeleteTenant, &desk.parameters, &Value::Null).await?;
+        context.api(Operation::DeleteTenant, &context.parameters, &Value::Null).await?;
         see_other("/admin/tenants?done=deleted")
     })
 }
 
-pub(super) fn create_key(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn create_key(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let made = desk.api(Operation::CreateKey, &desk.parameters, &json!({})).await?;
+        let made = context.api(Operation::CreateKey, &context.parameters, &json!({})).await?;
         let key = made["api_key"].as_str().unwrap_or_default().to_owned();
-        with_new_key(desk, key, None).await
+        with_new_key(context, key, None).await
     })
 }
 
@@ -247,21 +252,21 @@ fn grace(text: &str) -> u64 {
     }
 }
 
-pub(super) fn rotate_key(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn rotate_key(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let grace = grace(desk.form.get("grace"));
-        let body = json!({ "key_id": desk.form.get("key"), "grace_seconds": grace });
-        let made = desk.api(Operation::RotateKey, &desk.parameters, &body).await?;
+        let grace = grace(context.form.get("grace"));
+        let body = json!({ "key_id": context.form.get("key"), "grace_seconds": grace });
+        let made = context.api(Operation::RotateKey, &context.parameters, &body).await?;
         let key = made["api_key"].as_str().unwrap_or_default().to_owned();
-        with_new_key(desk, key, Some(Moment(desk.now() + grace * 1000))).await
+        with_new_key(context, key, Some(Moment(context.now() + grace * 1000))).await
     })
 }
 
-pub(super) fn revoke_key(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn revoke_key(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let parameters = [desk.parameter().to_owned(), desk.form.get("key").to_owned()];
-        desk.api(Operation::RevokeKey, &parameters, &Value::Null).await?;
-        see_other(&format!("/admin/tenants/{}?tab=keys&done=revoked", desk.parameter()))
+        let parameters = [context.parameter().to_owned(), context.form.get("key").to_owned()];
+        context.api(Operation::RevokeKey, &parameters, &Value::Null).await?;
+        see_other(&format!("/admin/tenants/{}?tab=keys&done=revoked", context.parameter()))
     })
 }
 

@@ -17,7 +17,7 @@ use tenants::{BudgetPeriod, TenantSettings};
 
 use super::{
     form::{Form, listed},
-    page_context::{Desk, fresh_key, number, page, page_with},
+    page_context::{PageContext, fresh_key, number, page, page_with},
     table::{PageFuture, PageResult},
     tenant,
 };
@@ -199,15 +199,19 @@ fn period(period: BudgetPeriod) -> &'static str {
     }
 }
 
-async fn row(desk: &Desk, view: &TenantView, costs: &BTreeMap<String, u64>) -> AdminResult<Row> {
-    let (admin, tenant) = (desk.admin()?, &view.tenant);
-    let ledger = desk.app.gateway.ledger_usage(tenant, desk.clock()).await?;
+async fn row(
+    context: &PageContext,
+    view: &TenantView,
+    costs: &BTreeMap<String, u64>,
+) -> AdminResult<Row> {
+    let (admin, tenant) = (context.admin()?, &view.tenant);
+    let ledger = context.app.gateway.ledger_usage(tenant, context.clock()).await?;
     let budget = ledger.budget.map(|budget| Budget {
         limit: Money(budget.limit),
         used: Money(budget.used.saturating_add(budget.held)),
         period: period(tenant.settings.budget.period),
     });
-    let keys = admin.keys(&tenant.id, desk.clock()).await?;
+    let keys = admin.keys(&tenant.id, context.clock()).await?;
     let last_used = keys.iter().filter_map(|it| it.last_used).max();
     let state = match tenant.settings.enabled {
         true => Pill::new(Tone::Ok, "enabled"),
@@ -227,18 +231,18 @@ async fn row(desk: &Desk, view: &TenantView, costs: &BTreeMap<String, u64>) -> A
 }
 
 /// The tenants of a page: of a search, those that it finds, from as many as a list of names may have.
-async fn found(desk: &Desk) -> AdminResult<TenantList> {
-    let (admin, search) = (desk.admin()?, desk.query.get("q").to_lowercase());
-    let cursor = desk.query.filled("cursor").map(str::to_owned);
+async fn found(context: &PageContext) -> AdminResult<TenantList> {
+    let (admin, search) = (context.admin()?, context.query.get("q").to_lowercase());
+    let cursor = context.query.filled("cursor").map(str::to_owned);
     let mut wanted = PageRequest { cursor, limit: PAGE_TENANTS };
     if search.is_empty() {
-        return admin.list_tenants(&wanted, desk.clock()).await;
+        return admin.list_tenants(&wanted, context.clock()).await;
     }
     wanted.limit = MAX_PAGE_ITEMS;
     let is_found = |view: &TenantView| view.tenant.settings.name.to_lowercase().contains(&search);
     let mut tenants = vec![];
     for _ in 0..MAX_TENANT_PAGES {
-        let list = admin.list_tenants(&wanted, desk.clock()).await?;
+        let list = admin.list_tenants(&wanted, context.clock()).await?;
         tenants.extend(list.tenants.into_iter().filter(is_found));
         wanted.cursor = list.cursor;
         if wanted.cursor.is_none() || PAGE_TENANTS <= tenants.len() {
@@ -248,55 +252,55 @@ async fn found(desk: &Desk) -> AdminResult<TenantList> {
     Ok(TenantList { tenants, cursor: wanted.cursor })
 }
 
-pub(super) fn list(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn list(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let mut found = found(desk).await?;
+        let mut found = found(context).await?;
         found.tenants.sort_by_key(|view| view.tenant.settings.name.to_lowercase());
 
-        let today = telemetry::Day::of(desk.now());
-        let month = super::usage::month_of(desk, today, None).await?;
+        let today = telemetry::Day::of(context.now());
+        let month = super::usage::month_of(context, today, None).await?;
         let tenants = super::sums::merged(&month).tenants;
         let costs = tenants.into_iter().map(|(tenant, amounts)| (tenant, amounts.cost)).collect();
         let mut rows = vec![];
         for view in &found.tenants {
-            rows.push(row(desk, view, &costs).await?);
+            rows.push(row(context, view, &costs).await?);
         }
         page(&Tenants {
-            shell: desk.shell(Section::Tenants, "Tenants").await?,
-            search: desk.query.get("q").to_owned(),
+            shell: context.shell(Section::Tenants, "Tenants").await?,
+            search: context.query.get("q").to_owned(),
             rows,
             cursor: found.cursor,
         })
     })
 }
 
-async fn form(desk: &Desk, groups: Vec<Group>, problem: Option<&Problem>) -> PageResult {
-    let mut shell = desk.shell(Section::Tenants, "New tenant").await?;
+async fn form(context: &PageContext, groups: Vec<Group>, problem: Option<&Problem>) -> PageResult {
+    let mut shell = context.shell(Section::Tenants, "New tenant").await?;
     if let Some(problem) = problem.filter(|it| it.fields.is_empty()) {
         shell.notices.push(Notice::new(Tone::Err, "No tenant was made.", problem.detail.as_str()));
     }
     let status = problem.map_or(200, |problem| problem.kind.status());
     let status = http::StatusCode::from_u16(status).unwrap_or_default();
-    page_with(status, &NewTenant { shell, groups, idempotency_key: fresh_key(desk) })
+    page_with(status, &NewTenant { shell, groups, idempotency_key: fresh_key(context) })
 }
 
-pub(super) fn new(desk: &mut Desk) -> PageFuture<'_> {
-    Box::pin(async { form(desk, filled(&Map::new(), None), None).await })
+pub(super) fn new(context: &mut PageContext) -> PageFuture<'_> {
+    Box::pin(async { form(context, filled(&Map::new(), None), None).await })
 }
 
-pub(super) fn create(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn create(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let mut fields = settings(&desk.form);
+        let mut fields = settings(&context.form);
         // In an update null clears a field; in a new tenant there is nothing to clear.
         fields.retain(|_, value| !value.is_null());
-        match desk.api(Operation::CreateTenant, &[], &Value::Object(fields)).await {
+        match context.api(Operation::CreateTenant, &[], &Value::Object(fields)).await {
             Ok(made) => {
-                desk.parameters = vec![made["id"].as_str().unwrap_or_default().to_owned()];
+                context.parameters = vec![made["id"].as_str().unwrap_or_default().to_owned()];
                 let key = made["api_key"].as_str().unwrap_or_default().to_owned();
-                tenant::with_new_key(desk, key, None).await
+                tenant::with_new_key(context, key, None).await
             }
             Err(problem) if problem.kind.status() < 500 => {
-                form(desk, typed(&desk.form, &problem), Some(&problem)).await
+                form(context, typed(&context.form, &problem), Some(&problem)).await
             }
             Err(problem) => Err(problem),
         }

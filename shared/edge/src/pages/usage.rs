@@ -18,7 +18,7 @@ use telemetry::{
 use tenants::LedgerUsage;
 
 use super::{
-    page_context::{Desk, number, page, tenant_choices},
+    page_context::{PageContext, number, page, tenant_choices},
     sums,
     table::PageFuture,
 };
@@ -60,9 +60,9 @@ fn months(today: Day) -> Vec<Day> {
 }
 
 /// The month that a query names; this one for any other.
-fn chosen_month(desk: &Desk) -> Day {
-    let today = Day::of(desk.now());
-    let wanted = desk.query.get("month");
+fn chosen_month(context: &PageContext) -> Day {
+    let today = Day::of(context.now());
+    let wanted = context.query.get("month");
     months(today).into_iter().find(|it| month_name(*it) == wanted).unwrap_or(first_of_month(today))
 }
 
@@ -160,16 +160,16 @@ struct Ledgers {
     budget: Option<u64>,
 }
 
-async fn ledgers(desk: &Desk, tenant: &str) -> AdminResult<Ledgers> {
+async fn ledgers(context: &PageContext, tenant: &str) -> AdminResult<Ledgers> {
     let mut ledgers: Vec<LedgerUsage> = vec![];
     let mut is_whole = true;
     if tenant.is_empty() {
-        for view in desk.tenants().await? {
-            ledgers.push(desk.app.gateway.ledger_usage(&view.tenant, desk.clock()).await?);
+        for view in context.tenants().await? {
+            ledgers.push(context.app.gateway.ledger_usage(&view.tenant, context.clock()).await?);
         }
-        is_whole = desk.has_all_tenants().await?;
+        is_whole = context.has_all_tenants().await?;
     } else {
-        ledgers.push(desk.admin()?.tenant_usage(tenant, desk.clock()).await?.ledger);
+        ledgers.push(context.admin()?.tenant_usage(tenant, context.clock()).await?.ledger);
     }
 
     let budgets: Vec<_> = ledgers.iter().map(|it| it.budget).collect();
@@ -185,37 +185,37 @@ async fn ledgers(desk: &Desk, tenant: &str) -> AdminResult<Ledgers> {
 
 /// The days of a day's month, of one tenant or of all; days without calls are there, empty.
 pub(super) async fn month_of(
-    desk: &Desk,
+    context: &PageContext,
     day: Day,
     tenant: Option<&str>,
 ) -> AdminResult<Vec<PeriodFigures<Day>>> {
-    let view = sums::view(desk).await?;
+    let view = sums::view(context).await?;
     sums::days(&view, first_of_month(day), last_of_month(day), tenant).await
 }
 
 /// The whole sums of each day of the chosen month, of the chosen tenant or of all.
-pub(super) async fn whole_month(desk: &Desk) -> AdminResult<Vec<PeriodSums<Day>>> {
-    let (first, now) = (chosen_month(desk), desk.now());
-    let (last, tenant) = (last_of_month(first), desk.query.filled("tenant"));
-    Ok(desk.app.records.sums.by_day(first, last, tenant, now).await?)
+pub(super) async fn whole_month(context: &PageContext) -> AdminResult<Vec<PeriodSums<Day>>> {
+    let (first, now) = (chosen_month(context), context.now());
+    let (last, tenant) = (last_of_month(first), context.query.filled("tenant"));
+    Ok(context.app.records.sums.by_day(first, last, tenant, now).await?)
 }
 
-pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn show(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let today = Day::of(desk.now());
-        let (tenant, names) = (desk.query.get("tenant"), desk.names().await?);
-        let days = month_of(desk, chosen_month(desk), desk.query.filled("tenant")).await?;
-        let ledgers = ledgers(desk, tenant).await?;
+        let today = Day::of(context.now());
+        let (tenant, names) = (context.query.get("tenant"), context.names().await?);
+        let days = month_of(context, chosen_month(context), context.query.filled("tenant")).await?;
+        let ledgers = ledgers(context, tenant).await?;
         let past = &days[..days.partition_point(|it| it.period <= today)];
 
         let all = sums::merged(past);
         let month = |first: Day| Choice::new(month_name(first), Moment(first.start()).month_text());
         page(&Usage {
-            shell: desk.shell(Section::Usage, "Usage and cost").await?,
-            query: Query { tenant: tenant.to_owned(), month: month_name(chosen_month(desk)) },
+            shell: context.shell(Section::Usage, "Usage and cost").await?,
+            query: Query { tenant: tenant.to_owned(), month: month_name(chosen_month(context)) },
             tenants: tenant_choices(&names),
             months: months(today).into_iter().map(month).collect(),
-            until: Moment(desk.now()),
+            until: Moment(context.now()),
             days: sums::cost_by_provider(past),
             curve: Some(curve(&days, today, ledgers.budget)),
             settled: Money(all.cost),

@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use super::{
     configuration,
-    page_context::{Desk, fresh_key, page_with, see_other},
+    page_context::{PageContext, fresh_key, page_with, see_other},
     table::{PageFuture, PageResult},
 };
 
-async fn view(desk: &Desk, step: Step, status: StatusCode) -> PageResult {
-    let mut shell = desk.shell(Section::Overview, "To a first answer").await?;
+async fn view(context: &PageContext, step: Step, status: StatusCode) -> PageResult {
+    let mut shell = context.shell(Section::Overview, "To a first answer").await?;
     "/admin/welcome".clone_into(&mut shell.path);
     page_with(status, &Welcome { shell, step })
 }
@@ -31,52 +31,56 @@ fn kinds() -> Vec<Choice> {
     names.into_iter().map(Choice::plain).collect()
 }
 
-async fn provider_step(desk: &Desk, tested: Option<Tested>, saved: Option<&str>) -> PageResult {
+async fn provider_step(
+    context: &PageContext,
+    tested: Option<Tested>,
+    saved: Option<&str>,
+) -> PageResult {
     let status = if tested.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let step = ProviderStep {
         kinds: kinds(),
-        kind: desk.form.get("kind").to_owned(),
-        base_url: desk.form.get("base_url").to_owned(),
+        kind: context.form.get("kind").to_owned(),
+        base_url: context.form.get("base_url").to_owned(),
         tested,
         saved: saved.map(str::to_owned),
     };
-    view(desk, Step::Provider(step), status).await
+    view(context, Step::Provider(step), status).await
 }
 
-async fn model_step(desk: &Desk, provider: &str, error: Option<String>) -> PageResult {
-    let listed = configuration::tested(desk, provider).await?;
+async fn model_step(context: &PageContext, provider: &str, error: Option<String>) -> PageResult {
+    let listed = configuration::tested(context, provider).await?;
     let error = error.or_else(|| Some(listed.text.clone()).filter(|_| listed.tone == Tone::Err));
     let step = ModelStep { provider: provider.to_owned(), models: listed.models, error };
-    view(desk, Step::Model(step), StatusCode::OK).await
+    view(context, Step::Model(step), StatusCode::OK).await
 }
 
-async fn key_step(desk: &Desk, model: &str, error: Option<String>) -> PageResult {
-    let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
+async fn key_step(context: &PageContext, model: &str, error: Option<String>) -> PageResult {
+    let snapshot = context.app.gateway.snapshot(context.clock()).await?;
     let routes = snapshot.config.routes.iter().filter(|route| route.name == model);
     let mut steps = routes.flat_map(|route| &route.steps);
     let is_priced = steps.all(|step| snapshot.price(&step.provider, &step.model).is_some());
-    let idempotency_key = fresh_key(desk);
+    let idempotency_key = fresh_key(context);
     let step = KeyStep { model: model.to_owned(), is_priced, error, idempotency_key };
-    view(desk, Step::Key(step), StatusCode::OK).await
+    view(context, Step::Key(step), StatusCode::OK).await
 }
 
 /// The step that is named, or the first one that something is missing for.
-pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn show(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
+        let snapshot = context.app.gateway.snapshot(context.clock()).await?;
         let config = &snapshot.config;
         let real = config.providers.iter().find(|it| it.kind != "mock");
         let is_real = |route: &&config::Route| {
             route.steps.iter().any(|step| real.is_some_and(|it| it.name == step.provider))
         };
         let route = config.routes.iter().find(is_real).map(|it| it.name.clone());
-        match (desk.query.get("step"), real, route) {
-            ("provider", ..) | ("", None, _) => provider_step(desk, None, None).await,
-            ("model", ..) => model_step(desk, desk.query.get("provider"), None).await,
-            ("", Some(provider), None) => model_step(desk, &provider.name, None).await,
-            ("key", _, _) => key_step(desk, desk.query.get("model"), None).await,
-            (_, _, Some(route)) => key_step(desk, &route, None).await,
-            (_, _, None) => provider_step(desk, None, None).await,
+        match (context.query.get("step"), real, route) {
+            ("provider", ..) | ("", None, _) => provider_step(context, None, None).await,
+            ("model", ..) => model_step(context, context.query.get("provider"), None).await,
+            ("", Some(provider), None) => model_step(context, &provider.name, None).await,
+            ("key", _, _) => key_step(context, context.query.get("model"), None).await,
+            (_, _, Some(route)) => key_step(context, &route, None).await,
+            (_, _, None) => provider_step(context, None, None).await,
         }
     })
 }
@@ -93,8 +97,8 @@ fn begins_key(line: &str) -> bool {
 }
 
 /// A document with one more item in a list, in place of one of the same name that the wizard made.
-fn with_item(document: &str, list: &str, name: &str, fields: &[(&str, String)]) -> String {
-    let mut lines: Vec<String> = document.lines().map(str::to_owned).collect();
+fn with_item(yaml: &str, list: &str, name: &str, fields: &[(&str, String)]) -> String {
+    let mut lines: Vec<String> = yaml.lines().map(str::to_owned).collect();
     let key = format!("{list}:");
     // Lines instead of a parsed document: comments and variables of the file stay as they are.
     let place = lines.iter().position(|line| line.trim_end() == key);
@@ -132,69 +136,70 @@ fn failure(problem: &Problem) -> Tested {
     Tested { tone: Tone::Err, text, ..Tested::default() }
 }
 
-pub(super) fn add_provider(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn add_provider(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let kind = desk.form.get("kind").to_owned();
+        let kind = context.form.get("kind").to_owned();
         let mut fields = vec![("type", quoted(&kind))];
         for name in ["base_url", "api_key"] {
-            fields.extend(desk.form.filled(name).map(|value| (name, quoted(value))));
+            fields.extend(context.form.filled(name).map(|value| (name, quoted(value))));
         }
         let changed =
-            configuration::change(desk, |text| with_item(text, "providers", &kind, &fields));
+            configuration::change(context, |text| with_item(text, "providers", &kind, &fields));
         if let Err(problem) = changed.await {
             if 500 <= problem.kind.status() {
                 return Err(problem);
             }
-            return provider_step(desk, Some(failure(&problem)), None).await;
+            return provider_step(context, Some(failure(&problem)), None).await;
         }
         // Tested after it was saved: the test takes the way of a call, which knows saved providers
         // only.
-        let tested = configuration::tested(desk, &kind).await?;
+        let tested = configuration::tested(context, &kind).await?;
         if tested.tone == Tone::Err {
-            return provider_step(desk, Some(tested), Some(&kind)).await;
+            return provider_step(context, Some(tested), Some(&kind)).await;
         }
         see_other(&format!("/admin/welcome?step=model&provider={kind}"))
     })
 }
 
-pub(super) fn add_model(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn add_model(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let (provider, model) = (desk.form.get("provider"), desk.form.get("model"));
-        let name = desk.form.get("name");
+        let (provider, model) = (context.form.get("provider"), context.form.get("model"));
+        let name = context.form.get("name");
         let step = format!("[{{ provider: {}, model: {} }}]", quoted(provider), quoted(model));
         let fields = [("steps", step)];
-        let changed = configuration::change(desk, |text| with_item(text, "routes", name, &fields));
+        let changed =
+            configuration::change(context, |text| with_item(text, "routes", name, &fields));
         match changed.await {
             Ok(()) => see_other(&format!(
                 "/admin/welcome?step=key&model={}",
                 percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC)
             )),
             Err(problem) if problem.kind.status() < 500 => {
-                model_step(desk, provider, Some(failure(&problem).text)).await
+                model_step(context, provider, Some(failure(&problem).text)).await
             }
             Err(problem) => Err(problem),
         }
     })
 }
 
-pub(super) fn make_key(desk: &mut Desk) -> PageFuture<'_> {
+pub(super) fn make_key(context: &mut PageContext) -> PageFuture<'_> {
     Box::pin(async {
-        let model = desk.form.get("model").to_owned();
-        let mut fields = json!({ "name": desk.form.get("name") });
-        if let Some(budget) = desk.form.filled("budget_usd") {
+        let model = context.form.get("model").to_owned();
+        let mut fields = json!({ "name": context.form.get("name") });
+        if let Some(budget) = context.form.filled("budget_usd") {
             fields["budget_usd"] = serde_json::from_str(budget).unwrap_or(Value::Null);
         }
-        let made = match desk.api(Operation::CreateTenant, &[], &fields).await {
+        let made = match context.api(Operation::CreateTenant, &[], &fields).await {
             Ok(made) => made,
             Err(problem) if problem.kind.status() < 500 => {
-                return key_step(desk, &model, Some(failure(&problem).text)).await;
+                return key_step(context, &model, Some(failure(&problem).text)).await;
             }
             Err(problem) => return Err(problem),
         };
         let key = made["api_key"].as_str().unwrap_or_default().to_owned();
-        let values = Values { base: &desk.base, key: &key, model: &model };
+        let values = Values { base: &context.base, key: &key, model: &model };
         let snippet = Snippet::all(values).into_iter().next();
-        view(desk, Step::Done(DoneStep { key, model, snippet }), StatusCode::OK).await
+        view(context, Step::Done(DoneStep { key, model, snippet }), StatusCode::OK).await
     })
 }
 

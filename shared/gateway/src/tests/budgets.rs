@@ -20,7 +20,7 @@ use super::{
     limits::tenant,
     support::{TestGateway, config, provider, read_events},
 };
-use crate::{Call, CallLimits, GatewayReplyBody, call_plan::resolve, demand::demand};
+use crate::{Call, CallLimits, ClientResponseBody, call_plan::resolve, demand::demand};
 
 /// A tenant that may spend this many micro-dollars in a month.
 fn budgeted(amount: u64) -> Arc<Tenant> {
@@ -259,8 +259,8 @@ async fn a_model_without_a_price_is_refused_unless_that_is_allowed() {
         it.budget.amount = Some(MicroDollars(5));
         it.budget.unpriced = Unpriced::Allow;
     });
-    let reply = gateway.answer(gateway.call_of(&allowed, "first/unknown", false).await).await;
-    assert!(matches!(reply.unwrap().body, GatewayReplyBody::Whole(..)));
+    let response = gateway.answer(gateway.call_of(&allowed, "first/unknown", false).await).await;
+    assert!(matches!(response.unwrap().body, ClientResponseBody::Whole(..)));
     assert_eq!(usage(&gateway, &allowed).await.used, 0);
 }
 

@@ -18,7 +18,7 @@ use super::{
     limits::tenant,
     support::{TestGateway, config, provider},
 };
-use crate::{CacheMode, CacheWish, Call, CallHints, GatewayReply, GatewayReplyBody};
+use crate::{CacheDirectives, CacheMode, Call, CallHints, ClientResponse, ClientResponseBody};
 
 const CACHED: &str = "cache: { enabled: true, ttl: 5m }\n";
 
@@ -40,10 +40,10 @@ async fn call(gateway: &TestGateway, tenant: &Arc<Tenant>, stream: bool) -> Call
 
 /// Makes a call to its end, and waits for the work behind it.
 async fn finished(gateway: &TestGateway, call: Call) -> (CacheOutcome, String) {
-    let GatewayReply { cache, body, .. } = gateway.answer(call).await.unwrap();
+    let ClientResponse { cache, body, .. } = gateway.answer(call).await.unwrap();
     let text = match body {
-        GatewayReplyBody::Whole(response, _) => format!("{:?}", response.body),
-        GatewayReplyBody::Stream(mut stream) => {
+        ClientResponseBody::Whole(response, _) => format!("{:?}", response.body),
+        ClientResponseBody::Stream(mut stream) => {
             let mut text = String::new();
             while let Some(events) = std::future::poll_fn(|cx| stream.poll_next(cx)).await {
                 text.push_str(&format!("{:?}", events.unwrap()));
@@ -64,9 +64,9 @@ async fn the_same_request_gets_the_same_response_for_nothing() {
     let (outcome, text) = finished(&gateway, call(&gateway, &tenant, false).await).await;
     assert_eq!(outcome, CacheOutcome::Miss);
     gateway.advance(7);
-    let reply = gateway.answer(call(&gateway, &tenant, false).await).await.unwrap();
-    assert_eq!((reply.cache, reply.age, reply.attempts), (CacheOutcome::Hit, Some(7), 0));
-    let GatewayReplyBody::Whole(response, summary) = reply.body else { panic!("a stream") };
+    let response = gateway.answer(call(&gateway, &tenant, false).await).await.unwrap();
+    assert_eq!((response.cache, response.age, response.attempts), (CacheOutcome::Hit, Some(7), 0));
+    let ClientResponseBody::Whole(response, summary) = response.body else { panic!("a stream") };
     assert_eq!(format!("{:?}", response.body), text);
     assert!(summary.cache_hit);
     assert_eq!((summary.cost, summary.saved), (Some(MicroDollars(0)), Some(MicroDollars(12_009))));
@@ -108,9 +108,9 @@ async fn a_client_of_another_format_gets_it_too() {
     finished(&gateway, call(&gateway, &tenant, false).await).await;
     let request = Anthropic.decode(Bytes::from(body(false))).unwrap();
     let call = Call { request: Arc::new(request), ..gateway.call_of(&tenant, "both", false).await };
-    let reply = gateway.answer(call).await.unwrap();
-    assert_eq!(reply.cache, CacheOutcome::Hit);
-    let GatewayReplyBody::Whole(response, _) = reply.body else { panic!("a stream") };
+    let response = gateway.answer(call).await.unwrap();
+    assert_eq!(response.cache, CacheOutcome::Hit);
+    let ClientResponseBody::Whole(response, _) = response.body else { panic!("a stream") };
     assert!(matches!(response.body, ResponseBody::Chat(_)));
 }
 
@@ -155,9 +155,9 @@ async fn a_response_is_given_to_calls_that_conditions_send_the_same_way() {
         ("low", CacheOutcome::Hit),
         ("high", CacheOutcome::Hit),
     ] {
-        let reply = gateway.answer(call("tiers", tier, false).await).await.unwrap();
+        let response = gateway.answer(call("tiers", tier, false).await).await.unwrap();
         let provider = if tier == "low" { "first" } else { "second" };
-        assert_eq!((reply.cache, reply.provider.as_str()), (outcome, provider));
+        assert_eq!((response.cache, response.provider.as_str()), (outcome, provider));
         gateway.gateway.drain().await;
     }
     for (stream, outcome) in
@@ -187,10 +187,10 @@ async fn what_was_dropped_is_named_again_and_no_response_for_a_strict_call() {
     };
     for key in [None, Some("key-1")] {
         for outcome in [CacheOutcome::Miss, CacheOutcome::Hit] {
-            let reply = gateway.answer(call(false, key).await).await.unwrap();
+            let response = gateway.answer(call(false, key).await).await.unwrap();
             // The request under a key was made before, without one.
             let outcome = if key.is_some() { CacheOutcome::Hit } else { outcome };
-            assert_eq!((reply.cache, reply.dropped.join(" ")), (outcome, "top_k".to_owned()));
+            assert_eq!((response.cache, response.dropped.join(" ")), (outcome, "top_k".to_owned()));
             let records = gateway.records().await;
             assert_eq!(records.last().unwrap().dropped, ["top_k"]);
         }
@@ -216,15 +216,15 @@ async fn the_client_decides_within_what_is_allowed() {
     let first = provider([openai::completion("Hi")]).await;
     let gateway = gateway(&first).await;
     let tenant = tenant(|_| {});
-    let with = |call: Call, mode| Call { cache: CacheWish { mode, max_age: None }, ..call };
+    let with = |call: Call, mode| Call { cache: CacheDirectives { mode, max_age: None }, ..call };
 
     let missing = with(call(&gateway, &tenant, false).await, CacheMode::OnlyIfCached);
     let error = gateway.answer(missing).await.unwrap_err();
     assert_eq!((error.kind, error.status()), (ErrorKind::Timeout, 504));
     let skipped = with(call(&gateway, &tenant, false).await, CacheMode::NoStore);
     assert_eq!(finished(&gateway, skipped).await.0, CacheOutcome::Bypass);
-    let usual = call(&gateway, &tenant, false).await;
-    assert_eq!(finished(&gateway, usual).await.0, CacheOutcome::Miss);
+    let plain_call = call(&gateway, &tenant, false).await;
+    assert_eq!(finished(&gateway, plain_call).await.0, CacheOutcome::Miss);
     let renewed = with(call(&gateway, &tenant, false).await, CacheMode::Refresh);
     assert_eq!(finished(&gateway, renewed).await.0, CacheOutcome::Miss);
     let found = with(call(&gateway, &tenant, false).await, CacheMode::OnlyIfCached);

@@ -15,7 +15,7 @@ use super::{
     limits::tenant,
     support::{TestGateway, config, provider, read_events},
 };
-use crate::{Call, GatewayReplyBody, cache::MAX_KEPT_BYTES};
+use crate::{Call, ClientResponseBody, cache::MAX_KEPT_BYTES};
 
 /// A whole response.
 const WHOLE: &str = r#"{"id":"1","object":"chat.completion","created":1,"model":"gpt-4o-mini",
@@ -37,11 +37,11 @@ async fn keyed(gateway: &TestGateway, model: &str, stream: bool) -> Call {
 async fn a_repeated_request_gets_the_first_response() {
     let first = provider([openai::completion("Hi")]).await;
     let gateway = gateway(&first).await;
-    let reply = gateway.answer(keyed(&gateway, "both", false).await).await.unwrap();
-    assert_eq!(reply.cache, CacheOutcome::Bypass);
+    let response = gateway.answer(keyed(&gateway, "both", false).await).await.unwrap();
+    assert_eq!(response.cache, CacheOutcome::Bypass);
     gateway.gateway.drain().await;
-    let reply = gateway.answer(keyed(&gateway, "both", false).await).await.unwrap();
-    assert_eq!((reply.cache, first.requests().len()), (CacheOutcome::Hit, 1));
+    let response = gateway.answer(keyed(&gateway, "both", false).await).await.unwrap();
+    assert_eq!((response.cache, first.requests().len()), (CacheOutcome::Hit, 1));
     // Another form of the same request is the same request.
     let mut stream = gateway.stream_of(keyed(&gateway, "both", true).await).await;
     assert_eq!(read_events(&mut stream, usize::MAX).await, None);
@@ -161,8 +161,8 @@ async fn a_strict_call_gets_no_response_that_something_was_dropped_for() {
     };
     for (key, more, dropped) in [("one", "", 0), ("two", "\"top_k\":7,", 1)] {
         for _ in 0..2 {
-            let reply = gateway.answer(call(false, key, more).await).await.unwrap();
-            assert_eq!(reply.dropped.len(), dropped);
+            let response = gateway.answer(call(false, key, more).await).await.unwrap();
+            assert_eq!(response.dropped.len(), dropped);
             gateway.gateway.drain().await;
         }
     }
@@ -195,8 +195,8 @@ async fn what_is_too_large_to_be_given_again_is_not_made_again() {
         };
         let first = provider([answer]).await;
         let gateway = gateway(&first).await;
-        let reply = gateway.answer(keyed(&gateway, "both", stream).await).await.unwrap();
-        if let GatewayReplyBody::Stream(mut stream) = reply.body {
+        let response = gateway.answer(keyed(&gateway, "both", stream).await).await.unwrap();
+        if let ClientResponseBody::Stream(mut stream) = response.body {
             assert_eq!(read_events(&mut stream, usize::MAX).await, None);
             stream.finish();
         }

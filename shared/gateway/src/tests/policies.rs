@@ -56,7 +56,8 @@ async fn the_fallback_models_of_a_tenant_come_behind_what_it_asks_for() {
     let tenant = tenant(|it| {
         it.models.fallback = vec!["gone".to_owned(), "second/other".to_owned()];
     });
-    let reply = gateway.answer(gateway.call_of(&tenant, "first/own", false).await).await.unwrap();
-    assert_eq!((reply.provider.as_str(), reply.model.as_str()), ("second", "other"));
+    let response =
+        gateway.answer(gateway.call_of(&tenant, "first/own", false).await).await.unwrap();
+    assert_eq!((response.provider.as_str(), response.model.as_str()), ("second", "other"));
     assert_eq!(first.requests().len(), 1);
 }

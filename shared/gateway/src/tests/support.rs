@@ -14,8 +14,9 @@ use tenants::Tenant;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
 use crate::{
-    CacheWish, Call, CallHints, CallLimits, CallPlace, Client, Clock, Configuration, Freshness,
-    Gateway, GatewayReply, GatewayReplyBody, MeteredStream, ProxyVariables, Source, kinds,
+    CacheDirectives, Call, CallHints, CallLimits, CallPlace, Client, ClientResponse,
+    ClientResponseBody, Clock, Configuration, Freshness, Gateway, MeteredStream, ProxyVariables,
+    Source, kinds,
 };
 
 /// The key that clients show.
@@ -157,7 +158,7 @@ impl TestGateway {
             request: Arc::new(request),
             only_provider: None,
             strict: false,
-            cache: CacheWish::default(),
+            cache: CacheDirectives::default(),
             idempotency_key: None,
             tenant: admitted.tenant,
             hints: CallHints::default(),
@@ -176,18 +177,18 @@ impl TestGateway {
     }
 
     /// Admits a call and makes it.
-    pub(crate) async fn answer(&self, call: Call) -> Result<GatewayReply> {
+    pub(crate) async fn answer(&self, call: Call) -> Result<ClientResponse> {
         let admitted = self.gateway.admit_call(call, &mut CallLimits::default()).await?;
         self.gateway.respond(admitted).await
     }
 
-    pub(crate) async fn respond(&self, model: &str) -> Result<GatewayReply> {
+    pub(crate) async fn respond(&self, model: &str) -> Result<ClientResponse> {
         self.answer(self.call(model, false).await).await
     }
 
     /// The provider that responds to a call; the kind of the error where none does.
     pub(crate) async fn provider(&self, model: &str) -> Result<String, ErrorKind> {
-        self.respond(model).await.map(|reply| reply.provider).map_err(|error| error.kind)
+        self.respond(model).await.map(|response| response.provider).map_err(|error| error.kind)
     }
 
     pub(crate) async fn stream(&self, model: &str) -> Box<MeteredStream> {
@@ -196,10 +197,10 @@ impl TestGateway {
 
     /// The stream that a call gets.
     pub(crate) async fn stream_of(&self, call: Call) -> Box<MeteredStream> {
-        let reply = self.answer(call).await.unwrap();
-        match reply.body {
-            GatewayReplyBody::Stream(stream) => stream,
-            GatewayReplyBody::Whole(..) => panic!("{:?} is not a stream", reply.body),
+        let response = self.answer(call).await.unwrap();
+        match response.body {
+            ClientResponseBody::Stream(stream) => stream,
+            ClientResponseBody::Whole(..) => panic!("{:?} is not a stream", response.body),
         }
     }
 

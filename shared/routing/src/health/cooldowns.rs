@@ -1,7 +1,7 @@
 //! Cooldowns: a provider's model, under one of its keys, is not asked for a while after a failure.
 //!
 //! Within a process a cooldown is a time on the monotonic clock. Whoever owns a store shares it with
-//! other instances: [`Cooldowns::take_changes`] gives what to write, [`Cooldowns::learn`] takes what
+//! other instances: [`Cooldowns::take_changes`] gives what to write, [`Cooldowns::merge_shared`] takes what
 //! was read. What is shared is a time on the wall clock, and never believed for longer than
 //! [`MAX_SHARED_COOLDOWN`].
 
@@ -314,7 +314,7 @@ impl Cooldowns {
 
     /// Takes in every cooldown that a store held when it was asked at `read_at`. `wall` is the same
     /// moment, in milliseconds since 1970.
-    pub fn learn(&self, shared: &[SharedCooldown], read_at: Instant, wall: u64) {
+    pub fn merge_shared(&self, shared: &[SharedCooldown], read_at: Instant, wall: u64) {
         let mut table = self.lock();
         // What another instance's success has removed from the store is over here too, unless the
         // store had not heard of it yet.

@@ -19,8 +19,8 @@ use super::{
     truth::{Ended, Truth, text_of},
 };
 use crate::{
-    AdmittedCall, CacheMode, CacheWish, Call, CallLimits, Client, GatewayReply, GatewayReplyBody,
-    ProxyVariables,
+    AdmittedCall, CacheDirectives, CacheMode, Call, CallLimits, Client, ClientResponse,
+    ClientResponseBody, ProxyVariables,
     tests::{limits::tenant, support::TestGateway},
 };
 
@@ -311,13 +311,13 @@ async fn respond(
     gateway: &TestGateway,
     plan: &Plan,
     admitted: AdmittedCall,
-) -> Result<GatewayReply, Ended> {
+) -> Result<ClientResponse, Ended> {
     // A stream may still break, and is made again then.
     let is_promised = admitted.running.is_promised() && !plan.stream;
     let within = plan.leaves_before.unwrap_or(Duration::MAX);
-    let reply = tokio::time::timeout(within, gateway.gateway.respond(admitted)).await;
+    let response = tokio::time::timeout(within, gateway.gateway.respond(admitted)).await;
     let left = if is_promised { Ended::Promised } else { Ended::Left };
-    reply.map_err(|_elapsed| left)?.map_err(|error| Ended::Failed(error.kind))
+    response.map_err(|_elapsed| left)?.map_err(|error| Ended::Failed(error.kind))
 }
 
 /// Makes a call as a client does.
@@ -328,11 +328,11 @@ async fn make(
     mutant: Option<Mutant>,
 ) -> Ended {
     let call = gateway.call_about(plan.route, plan.stream, &plan.content).await;
-    let mode = if plan.is_cached { CacheMode::Always } else { CacheMode::Usual };
+    let mode = if plan.is_cached { CacheMode::Always } else { CacheMode::Default };
     let call = Call {
         tenant: tenant.clone(),
         idempotency_key: plan.key.map(|key| format!("key {key}")),
-        cache: CacheWish { mode, max_age: None },
+        cache: CacheDirectives { mode, max_age: None },
         ..call
     };
     let admitted = gateway.gateway.admit_call(call, &mut CallLimits::default()).await;
@@ -340,16 +340,16 @@ async fn make(
         Ok(admitted) => admitted,
         Err(error) => return Ended::Failed(error.kind),
     };
-    let reply = match respond(gateway, plan, admitted).await {
-        Ok(reply) => reply,
+    let response = match respond(gateway, plan, admitted).await {
+        Ok(response) => response,
         Err(ended) => return ended,
     };
-    let is_made = reply.cache != CacheOutcome::Hit;
-    let mut stream = match reply.body {
-        GatewayReplyBody::Whole(response, _) => {
+    let is_made = response.cache != CacheOutcome::Hit;
+    let mut stream = match response.body {
+        ClientResponseBody::Whole(response, _) => {
             return Ended::Whole { text: text_of(&response), is_made };
         }
-        GatewayReplyBody::Stream(stream) => stream,
+        ClientResponseBody::Stream(stream) => stream,
     };
     let (mut text, mut seen) = (String::new(), 0);
     loop {

@@ -78,7 +78,7 @@ fn the_reason_and_the_growth_of_an_outage_are_shared() {
     let (ours, theirs, now) = (Cooldowns::default(), Cooldowns::default(), Instant::now());
     begin_for(&ours, CooldownReason::Outage, SECOND, now);
     begin_for(&ours, CooldownReason::Outage, 10 * SECOND, now + 2 * SECOND);
-    theirs.learn(&share(&ours, now + 2 * SECOND, WALL), now + 2 * SECOND, WALL);
+    theirs.merge_shared(&share(&ours, now + 2 * SECOND, WALL), now + 2 * SECOND, WALL);
     assert_eq!(theirs.reason("a", "m", KEY, now + 2 * SECOND), Some(CooldownReason::Outage));
     begin_for(&theirs, CooldownReason::Outage, 10 * SECOND, now + 30 * SECOND);
     assert_eq!(left(&theirs, "a", now + 30 * SECOND), 40);
@@ -138,7 +138,7 @@ fn cooldowns_are_learned_from_other_instances() {
     let (ours, theirs, now) = (Cooldowns::default(), Cooldowns::default(), Instant::now());
     begin(&ours, 100 * SECOND, now);
     let shared = share(&ours, now, WALL);
-    theirs.learn(&shared, now + 2 * SECOND, WALL + 2_000);
+    theirs.merge_shared(&shared, now + 2 * SECOND, WALL + 2_000);
     assert_eq!(left(&theirs, "a", now + 2 * SECOND), 98);
     assert!(theirs.take_changes(now, WALL).is_empty(), "what was learned is not published again");
 }
@@ -147,9 +147,9 @@ fn cooldowns_are_learned_from_other_instances() {
 fn what_another_instance_ended_is_over_here_too() {
     let (ours, theirs, now) = (Cooldowns::default(), Cooldowns::default(), Instant::now());
     begin(&ours, 100 * SECOND, now);
-    theirs.learn(&share(&ours, now, WALL), now, WALL);
+    theirs.merge_shared(&share(&ours, now, WALL), now, WALL);
     theirs.end("a", "m", KEY, now + SECOND);
-    ours.learn(&[], now + 2 * SECOND, WALL + 2_000);
+    ours.merge_shared(&[], now + 2 * SECOND, WALL + 2_000);
     assert_eq!(left(&ours, "a", now + 2 * SECOND), 0);
 }
 
@@ -157,9 +157,9 @@ fn what_another_instance_ended_is_over_here_too() {
 fn a_read_that_began_before_the_write_ends_nothing() {
     let (cooldowns, now) = (Cooldowns::default(), Instant::now());
     begin(&cooldowns, 100 * SECOND, now);
-    cooldowns.learn(&[], now, WALL);
+    cooldowns.merge_shared(&[], now, WALL);
     share(&cooldowns, now + SECOND, WALL);
-    cooldowns.learn(&[], now, WALL);
+    cooldowns.merge_shared(&[], now, WALL);
     assert_eq!(left(&cooldowns, "a", now), 100);
 }
 
@@ -168,9 +168,9 @@ fn what_changed_here_is_newer_than_what_is_shared() {
     let (ours, theirs, now) = (Cooldowns::default(), Cooldowns::default(), Instant::now());
     begin(&ours, 100 * SECOND, now);
     let shared = share(&ours, now, WALL);
-    theirs.learn(&shared, now, WALL);
+    theirs.merge_shared(&shared, now, WALL);
     theirs.end("a", "m", KEY, now + SECOND);
-    theirs.learn(&shared, now + SECOND, WALL + 1_000);
+    theirs.merge_shared(&shared, now + SECOND, WALL + 1_000);
     assert_eq!(left(&theirs, "a", now + SECOND), 0);
 }
 
@@ -180,8 +180,8 @@ fn a_wall_clock_that_was_set_back_prolongs_nothing() {
     let (ours, theirs, now) = (Cooldowns::default(), Cooldowns::default(), Instant::now());
     begin(&ours, 20 * SECOND, now);
     let shared = share(&ours, now, WALL);
-    theirs.learn(&shared, now, WALL - day);
-    ours.learn(&shared, now + SECOND, WALL - day);
+    theirs.merge_shared(&shared, now, WALL - day);
+    ours.merge_shared(&shared, now + SECOND, WALL - day);
     assert_eq!(left(&theirs, "a", now), 20);
     assert_eq!(left(&ours, "a", now + SECOND), 19);
 }
@@ -198,7 +198,7 @@ fn nobody_believes_a_shared_cooldown_for_more_than_a_day() {
         reason: CooldownReason::RateLimit,
         doublings: 0,
     };
-    cooldowns.learn(&[shared], now, WALL);
+    cooldowns.merge_shared(&[shared], now, WALL);
     assert_eq!(cooldowns.remaining("a", "m", KEY, now), MAX_SHARED_COOLDOWN);
 }
 

@@ -1,4 +1,4 @@
-//! The operator book: operators and tokens as they are stored, in one row of the table `config`.
+//! Stored operators: operators and tokens as they are stored, in one row of the table `config`.
 //!
 //! One row, so that every check reads one row and every change is conditional on its version.
 
@@ -17,12 +17,12 @@ const PARTITION: &str = "operators";
 const KEY: &str = "book";
 const JSON: &str = "json";
 const VERSION: &str = "version";
-/// How often a change is tried when others change the book.
+/// How often a change is tried when others change the row.
 const MAX_WRITES: usize = 5;
 
 /// Everything that is stored about operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Book {
+pub(crate) struct StoredOperators {
     /// Operators with a password, by name.
     #[serde(default)]
     pub(crate) operators: BTreeMap<String, StoredOperator>,
@@ -61,44 +61,44 @@ pub(crate) struct StoredToken {
     pub(crate) expires: Option<u64>,
 }
 
-impl Book {
+impl StoredOperators {
     /// How often an operator ended all sessions.
     pub(crate) fn epoch(&self, name: &str) -> u64 {
         self.epochs.get(name).copied().unwrap_or(0)
     }
 }
 
-/// Where the book is kept.
+/// The row of the stored operators.
 #[derive(Clone, Debug)]
-pub(crate) struct OperatorBooks {
+pub(crate) struct OperatorTable {
     table: Arc<dyn Table>,
 }
 
-impl OperatorBooks {
+impl OperatorTable {
     pub(crate) fn new(table: Arc<dyn Table>) -> Self {
         Self { table }
     }
 
-    /// Reads the book.
-    pub(crate) async fn read(&self, now: u64) -> Result<Book, StoreError> {
+    /// Reads the stored operators.
+    pub(crate) async fn read(&self, now: u64) -> Result<StoredOperators, StoreError> {
         Ok(self.read_versioned(now).await?.0)
     }
 
-    /// Changes the book. What `change` refuses, or leaves as it is, is not written.
+    /// Changes the stored operators. What `change` refuses, or leaves as it is, is not written.
     pub(crate) async fn change<T>(
         &self,
         now: u64,
-        change: impl Fn(&mut Book) -> AdminResult<T>,
+        change: impl Fn(&mut StoredOperators) -> AdminResult<T>,
     ) -> AdminResult<T> {
         self.change_with(now, change, |_| None).await
     }
 
-    /// Changes the book as [`Self::change`] does, with an entry in the audit about what `change`
+    /// Changes the stored operators as [`Self::change`] does, with an entry in the audit about what `change`
     /// gives.
     pub(crate) async fn change_with<T>(
         &self,
         now: u64,
-        change: impl Fn(&mut Book) -> AdminResult<T>,
+        change: impl Fn(&mut StoredOperators) -> AdminResult<T>,
         entry: impl Fn(&T) -> Option<AuditEntry>,
     ) -> AdminResult<T> {
         let audit = Tenants::new(self.table.clone());
@@ -126,20 +126,20 @@ impl OperatorBooks {
         Err(Problem::new(ProblemKind::Conflict, "Operators are being changed by somebody else."))
     }
 
-    async fn read_versioned(&self, now: u64) -> Result<(Book, i64), StoreError> {
-        // An old book would let a revoked token in, and would fail the conditional write below.
+    async fn read_versioned(&self, now: u64) -> Result<(StoredOperators, i64), StoreError> {
+        // Operators as they once were would let a revoked token in, and would fail the conditional write below.
         let found = self.table.get_tallies(PARTITION, KEY, Consistency::Strong, now).await?;
-        let Some(row) = found else { return Ok((Book::default(), 0)) };
+        let Some(row) = found else { return Ok((StoredOperators::default(), 0)) };
 
         let text = row.note(JSON).unwrap_or("{}");
-        let book = serde_json::from_str(text)
+        let stored = serde_json::from_str(text)
             .map_err(|cause| StoreError::new("reading the operators", cause))?;
-        Ok((book, row.number(VERSION)))
+        Ok((stored, row.number(VERSION)))
     }
 
-    /// Writes the book if it still has this version.
-    async fn write(&self, book: &Book, version: i64) -> Result<bool, StoreError> {
-        let text = serde_json::to_string(book)
+    /// Writes the operators if it still has this version.
+    async fn write(&self, stored: &StoredOperators, version: i64) -> Result<bool, StoreError> {
+        let text = serde_json::to_string(stored)
             .map_err(|cause| StoreError::new("writing the operators", cause))?;
         // Versions only grow, so "at most the version that was read" means "unchanged since".
         let change = Tally {
@@ -204,7 +204,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_of_operators_that_fails_in_the_middle_leaves_its_entry() {
         let memory = memory::open().config;
-        let books = OperatorBooks::new(Arc::new(WithoutTallies(memory.clone())));
+        let operator_table = OperatorTable::new(Arc::new(WithoutTallies(memory.clone())));
         let entry = AuditEntry {
             at: NOW,
             actor: "ann".to_owned(),
@@ -213,16 +213,16 @@ mod tests {
             subject: Some("bob".to_owned()),
             changes: serde_json::Map::new(),
         };
-        let changed = books.change_with(
+        let changed = operator_table.change_with(
             NOW,
-            |book| {
-                book.epochs.insert("bob".to_owned(), 1);
+            |stored| {
+                stored.epochs.insert("bob".to_owned(), 1);
                 Ok(())
             },
             |()| Some(entry.clone()),
         );
         assert!(changed.await.is_err());
-        assert_eq!(books.read(NOW).await.unwrap(), Book::default());
+        assert_eq!(operator_table.read(NOW).await.unwrap(), StoredOperators::default());
         let audit = Tenants::new(memory).audit(audit_month(NOW), None, 9, NOW).await.unwrap();
         assert_eq!(audit.items, [entry]);
     }
