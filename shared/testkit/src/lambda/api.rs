@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::environment::{Environment, Reply};
+use super::environment::{Environment, ResponseSender};
 use super::pool::Pool;
 use super::process::REGION;
 use super::report::Outcome;
@@ -34,20 +34,20 @@ pub(super) async fn answer(
     match (&head.method, segments.as_slice()) {
         (&Method::GET, ["invocation", "next"]) => next(&pool, &environment).await,
         (&Method::POST, ["invocation", id, "response"]) => {
-            let Some(reply) = environment.reply(id) else {
+            let Some(response_sender) = environment.take_response_sender(id) else {
                 return Ok(response::plain(400, r#"{"errorType":"InvalidRequestID"}"#));
             };
             // On a task of its own, so that it outlives the connection of a dying process.
-            let call = Answering { pool, environment, reply: Some(reply) };
+            let call = Answering { pool, environment, response_sender: Some(response_sender) };
             let answered = tokio::spawn(call.answered(head.headers, body));
             answered.await.map_err(io::Error::other)
         }
         (&Method::POST, ["invocation", id, "error"]) => {
-            let reply = environment.reply(id);
+            let response_sender = environment.take_response_sender(id);
             let error = body.collect().await.map_err(io::Error::other)?.to_bytes();
             environment.ended(&pool, Outcome::Failed(text(&error)));
             pool.finishing(environment.number);
-            drop(reply);
+            drop(response_sender);
             Ok(accepted())
         }
         (&Method::POST, ["init", "error"]) => {
@@ -86,7 +86,7 @@ async fn next(pool: &Arc<Pool>, environment: &Arc<Environment>) -> io::Result<Re
 struct Answering {
     pool: Arc<Pool>,
     environment: Arc<Environment>,
-    reply: Option<Reply>,
+    response_sender: Option<ResponseSender>,
 }
 
 impl Answering {
@@ -109,7 +109,7 @@ impl Answering {
     }
 
     async fn stream(mut self, mut body: Incoming) -> Response<Body> {
-        let mut relay = Relay::new(self.reply.take());
+        let mut relay = Relay::new(self.response_sender.take());
         while let Some(frame) = body.frame().await {
             let Ok(frame) = frame else {
                 return self.broken_off().await;
@@ -151,11 +151,11 @@ impl Answering {
             self.warn(format!("its answer is none: {wrong}"));
             response::bad_gateway()
         });
-        let reply = self.reply.take();
+        let response_sender = self.response_sender.take();
         let accepted = self.ended(Outcome::Answered);
-        if let Some(reply) = reply {
+        if let Some(response_sender) = response_sender {
             // The client may be gone.
-            drop(reply.send(response));
+            drop(response_sender.send(response));
         }
         accepted
     }

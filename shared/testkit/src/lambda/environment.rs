@@ -31,11 +31,11 @@ pub(super) struct Call {
     pub(super) request_id: String,
     pub(super) trace_id: String,
     pub(super) event: Bytes,
-    pub(super) reply: Reply,
+    pub(super) response_sender: ResponseSender,
 }
 
 /// Where the client waits. Dropped unsent, it is a 502.
-pub(super) type Reply = oneshot::Sender<Response<Body>>;
+pub(super) type ResponseSender = oneshot::Sender<Response<Body>>;
 
 /// A process that takes one call at a time.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ struct Current {
     request_id: String,
     since: Instant,
     cold: bool,
-    reply: Option<Reply>,
+    response_sender: Option<ResponseSender>,
 }
 
 impl Environment {
@@ -159,18 +159,18 @@ impl Environment {
                 request_id: call.request_id,
                 since: Instant::now(),
                 cold: !std::mem::replace(&mut work.used, true),
-                reply: Some(call.reply),
+                response_sender: Some(call.response_sender),
             });
         });
         self.limit(pool.function.timeout);
         begun
     }
 
-    /// The client's place of the current call, once.
-    pub(super) fn reply(&self, request_id: &str) -> Option<Reply> {
+    /// Where the client of the current call waits, once.
+    pub(super) fn take_response_sender(&self, request_id: &str) -> Option<ResponseSender> {
         self.with(|work| {
             let current = work.current.as_mut()?;
-            (current.request_id == request_id).then(|| current.reply.take())?
+            (current.request_id == request_id).then(|| current.response_sender.take())?
         })
     }
 
@@ -266,7 +266,7 @@ async fn live(mut child: Child, server: Server, pool: Arc<Pool>, environment: Ar
                 request_id: call.request_id.clone(),
                 since: environment.started,
                 cold: true,
-                reply: None,
+                response_sender: None,
             });
         }
         (work.late, unbegun)

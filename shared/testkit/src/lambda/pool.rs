@@ -67,10 +67,10 @@ impl Pool {
 
     /// Gives an event to an environment and waits for the response's head.
     pub(super) async fn call(self: Arc<Self>, event: Event) -> Response<Body> {
-        let (reply, answer) = oneshot::channel();
+        let (response_sender, response) = oneshot::channel();
         let Event { request_id, trace_id, json: event } = event;
-        match self.placed(Call { request_id, trace_id, event, reply }).await {
-            Ok(true) => answer.await.unwrap_or_else(|_| response::bad_gateway()),
+        match self.placed(Call { request_id, trace_id, event, response_sender }).await {
+            Ok(true) => response.await.unwrap_or_else(|_| response::bad_gateway()),
             Ok(false) => {
                 self.ledger.note(|report| report.throttled += 1);
                 response::throttled()

@@ -9,7 +9,7 @@ use http::{HeaderMap, Response};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::environment::Reply;
+use super::environment::ResponseSender;
 use crate::body::{Body, Chunk};
 
 /// What parts the head of a streamed response from its body.
@@ -106,7 +106,7 @@ fn one_or_many(value: &Value) -> Vec<String> {
 #[derive(Debug)]
 pub(super) struct Relay {
     stage: Stage,
-    reply: Option<Reply>,
+    response_sender: Option<ResponseSender>,
 }
 
 #[derive(Debug)]
@@ -122,8 +122,8 @@ enum Stage {
 }
 
 impl Relay {
-    pub(super) fn new(reply: Option<Reply>) -> Self {
-        Self { stage: Stage::Head(BytesMut::new()), reply }
+    pub(super) fn new(response_sender: Option<ResponseSender>) -> Self {
+        Self { stage: Stage::Head(BytesMut::new()), response_sender }
     }
 
     /// Forwards bytes; an error describes what is wrong with them.
@@ -173,8 +173,8 @@ impl Relay {
         let (chunks, body) = Body::piped();
         if let Stage::Waiting(head) = std::mem::replace(&mut self.stage, Stage::Open(chunks)) {
             let response = head.body(body).map_err(|error| error.to_string())?;
-            if let Some(reply) = self.reply.take() {
-                drop(reply.send(response));
+            if let Some(response_sender) = self.response_sender.take() {
+                drop(response_sender.send(response));
             }
         }
         Ok(())

@@ -32,6 +32,8 @@ const RETIRED: &[(&str, &str)] = &[
     ("pieces", "deltas"),
     ("proof", "signature"),
     ("proofs", "signatures"),
+    ("replies", "responses"),
+    ("reply", "response"),
     ("resting", "cooling_down"),
     ("rests", "cooldowns"),
     ("said", "decoded"),
@@ -47,8 +49,23 @@ const RETIRED: &[(&str, &str)] = &[
     ("understood", "decoded"),
     ("unproven", "invalid_signature"),
     ("unsaid", "dropped"),
+    ("usual", "default"),
     ("wordless", "unsupported"),
 ];
+
+/// Segments that went from what is shipped. Tests and the testkit may ask a question and inject a fault.
+const RETIRED_IN_PRODUCT: &[(&str, &str)] = &[
+    ("answer", "response"),
+    ("answers", "responses"),
+    ("fault", "error"),
+    ("faults", "errors"),
+    ("question", "request"),
+    ("questions", "requests"),
+];
+
+/// First segments of constants that went: a bound begins with `MAX` or `MIN`.
+const RETIRED_IN_CONSTANTS: &[(&str, &str)] =
+    &[("MOST", "MAX"), ("LEAST", "MIN"), ("FEWEST", "MIN"), ("LARGEST", "MAX")];
 
 /// Phrases that no log line and no error says any more.
 const RETIRED_PHRASES: &[(&str, &str)] = &[
@@ -68,6 +85,15 @@ const KEPT: &[(&str, &str, &str)] = &[
     ("shared/formats/src/opaque.rs", "speech", "OpenAI's own name of an endpoint"),
     ("shared/providers/src/", "speech", "OpenAI's own name of an endpoint"),
     ("shared/edge/src/endpoints.rs", "speech", "OpenAI's own name of an endpoint"),
+    (
+        "shared/config/src/",
+        "answer",
+        "a key of the configuration: the text that a mock responds with",
+    ),
+    ("shared/providers/src/mock.rs", "answer", "a key of the configuration"),
+    ("shared/providers/src/upstream.rs", "answer", "renamed with the next change of the file"),
+    ("functions/lockgate/src/init.rs", "answer", "what an operator types"),
+    ("functions/lockgate/src/init.rs", "question", "what an operator is asked"),
 ];
 
 /// One thing that a source file spells out.
@@ -167,16 +193,36 @@ fn is_kept(path: &str, word: &str) -> bool {
         .any(|(start, kept, _)| path.starts_with(start) && (kept.is_empty() || *kept == word))
 }
 
+/// Whether a file is shipped: neither the testkit nor tests in files of their own.
+fn is_product(path: &str) -> bool {
+    let is_test = path.contains("/tests/") || path.ends_with("/tests.rs");
+    let is_inside = path.starts_with("shared/") || path.starts_with("functions/");
+    is_inside && path.contains("/src/") && !is_test && !path.starts_with("shared/testkit/")
+}
+
+/// The retired word in an identifier, with the word to write.
+fn retired_identifier(path: &str, name: &str) -> Option<&'static (&'static str, &'static str)> {
+    let is_constant = !name.chars().any(|letter| letter.is_ascii_lowercase());
+    if is_constant && let Some((first, _)) = name.split_once('_') {
+        let found = RETIRED_IN_CONSTANTS.iter().find(|(word, _)| *word == first);
+        if found.is_some() {
+            return found;
+        }
+    }
+
+    let segments = segments(name);
+    let of_product = if is_product(path) { RETIRED_IN_PRODUCT } else { &[] };
+    let mut words = RETIRED.iter().chain(of_product);
+    words.find(|(word, _)| segments.iter().any(|segment| segment == word))
+}
+
 /// Every retired word of these files, once for each file and word.
 fn retired(files: &[File]) -> Vec<String> {
     let mut complaints = vec![];
     for file in files {
         for token in tokens(&file.text) {
             let found = match &token {
-                Token::Identifier(name) => {
-                    let segments = segments(name);
-                    RETIRED.iter().find(|(word, _)| segments.iter().any(|it| it == word))
-                }
+                Token::Identifier(name) => retired_identifier(&file.path, name),
                 Token::Text(text) => RETIRED_PHRASES.iter().find(|(it, _)| text.contains(it)),
             };
             let Some((word, instead)) = found.filter(|(word, _)| !is_kept(&file.path, word)) else {
@@ -206,6 +252,20 @@ fn a_retired_word_is_found_in_each_spelling() {
     complains(&retired(&file("struct LongestWait;")), "write `max`");
     complains(&retired(&file("const LONGEST: usize = 1;")), "write `max`");
     complains(&retired(&file("warn!(\"nobody rests\");")), "cools down");
+}
+
+#[test]
+fn a_word_may_be_retired_for_what_is_shipped_alone() {
+    complains(&retired(&file("let answer = 1;")), "write `response`");
+    let text = "let answer = 1;".to_owned();
+    let path = "functions/lockgate/tests/a.rs".to_owned();
+    assert!(retired(&[File { path, text }]).is_empty());
+}
+
+#[test]
+fn a_bound_begins_with_max_or_min() {
+    complains(&retired(&file("const MOST_BYTES: usize = 1;")), "write `MAX`");
+    assert!(retired(&file("let at_most = most_bytes; Change::AtMost(1);")).is_empty());
 }
 
 #[test]
