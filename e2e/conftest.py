@@ -11,7 +11,7 @@ import pytest
 import programs
 import stack
 import strict
-import wires
+import wire_formats
 
 KEY = "sk-of-the-gateway"
 SECRET = "an-origin-secret-for-tests-and-nothing-else"
@@ -238,7 +238,7 @@ def host(request):
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(params=wires.ALL, ids=lambda wire: wire.name)
+@pytest.fixture(params=wire_formats.ALL, ids=lambda wire: wire.name)
 def wire(request):
     """Each format that providers speak. Its model is served by a provider of that format."""
     return request.param

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from wires import BY_NAME, Call
+from wire_formats import BY_NAME, Call
 
 HELLO = "Héllo 🌍?"
 IMAGE = b"\x89PNG\r\n\x1a\n of bytes"

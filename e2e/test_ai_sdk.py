@@ -11,7 +11,7 @@ import programs
 import stack
 import conversation
 from conftest import KEY
-from wires import ScriptedResponse
+from wire_formats import ScriptedResponse
 
 CLIENTS = ["chat", "responses", "anthropic", "google", "compatible"]
 

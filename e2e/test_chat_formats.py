@@ -7,8 +7,8 @@ import openai
 import pytest
 
 import conversation
-import wires
-from wires import ScriptedResponse
+import wire_formats
+from wire_formats import ScriptedResponse
 
 ANY = "dynamic/any"
 HELLO = [{"role": "user", "content": conversation.HELLO}]
@@ -82,7 +82,7 @@ def test_reasoning_and_tools_over_two_turns(client, provider, wire, stream):
 
 def test_reasoning_of_one_provider_is_not_sent_to_another(client, provider, wire):
     scripted = ScriptedResponse("I look.", reasoning="Where?", signature=conversation.SIGNATURE)
-    for other in (other for other in wires.ALL if other.signs and other.name != wire.name):
+    for other in (other for other in wire_formats.ALL if other.signs and other.name != wire.name):
         provider.script(other.whole(scripted))
         message = answer(client, other.model(), stream=False).choices[0].message
         provider.script(wire.whole(ScriptedResponse("Hi")))

@@ -9,9 +9,9 @@ from google import genai
 from google.genai import errors, types
 
 import conversation
-import wires
+import wire_formats
 from conftest import KEY
-from wires import ScriptedResponse
+from wire_formats import ScriptedResponse
 
 ANY = "dynamic/any"
 WEATHER = types.Tool(function_declarations=[
@@ -137,7 +137,7 @@ def text_of(result):
 def test_reasoning_of_one_provider_is_not_sent_to_another(client, provider, wire):
     scripted = ScriptedResponse("I look.", reasoning="Where?", signature=conversation.SIGNATURE)
     hello = types.UserContent(conversation.HELLO)
-    for other in (other for other in wires.ALL if other.signs and other.name != wire.name):
+    for other in (other for other in wire_formats.ALL if other.signs and other.name != wire.name):
         provider.script(other.whole(scripted))
         answer = ask(client, other.model())
         provider.script(wire.whole(ScriptedResponse("Hi")))
@@ -186,7 +186,7 @@ def test_a_failover_over_formats(client, provider, stream):
 @pytest.mark.parametrize("base", ["", "/gemini"])
 @pytest.mark.parametrize("version", ["v1", "v1beta"])
 def test_versions_and_paths(host, provider, base, version):
-    provider.script(wires.BY_NAME["chat"].whole(ScriptedResponse("Hi")))
+    provider.script(wire_formats.BY_NAME["chat"].whole(ScriptedResponse("Hi")))
     options = {"base_url": host + base, "api_version": version}
     with genai.Client(api_key=KEY, http_options=options) as client:
         assert ask(client, "chat/some-model").text == "Hi"

@@ -6,9 +6,9 @@ import anthropic
 import pytest
 
 import conversation
-import wires
+import wire_formats
 from conftest import KEY
-from wires import ScriptedResponse
+from wire_formats import ScriptedResponse
 
 HELLO = [{"role": "user", "content": conversation.HELLO}]
 WEATHER = {"name": "weather", "description": "How it is there", "input_schema": conversation.SCHEMA}
@@ -122,7 +122,7 @@ def test_a_thread_is_sent_whole_in_every_request(client, provider, wire):
 
 
 def test_reasoning_of_one_provider_is_not_sent_to_another(client, provider, wire):
-    others = [other for other in wires.ALL if other.signs and other.name != wire.name]
+    others = [other for other in wire_formats.ALL if other.signs and other.name != wire.name]
     scripted = ScriptedResponse("I look.", reasoning="Where?", signature=conversation.SIGNATURE)
     for other in others:
         provider.script(other.whole(scripted))
@@ -199,7 +199,7 @@ def test_models_are_listed_and_found(client):
 def test_the_environment_sets_base_url_and_key(host, provider, base, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_BASE_URL", host + base)
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", KEY)
-    provider.script(wires.BY_NAME["chat"].whole(ScriptedResponse("Hi")))
+    provider.script(wire_formats.BY_NAME["chat"].whole(ScriptedResponse("Hi")))
     with anthropic.Anthropic() as client:
         assert ask(client, "chat/some-model").content[0].text == "Hi"
         assert [model.id for model in client.models.list()] == conversation.MODELS

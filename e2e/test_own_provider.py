@@ -6,7 +6,7 @@ import openai
 import pytest
 
 import programs
-import wires
+import wire_formats
 from conftest import SECRET, VARIABLES
 
 CONFIG = """
@@ -72,7 +72,7 @@ def place(request, operator, executables, provider, cloud, tmp_path):
 @pytest.mark.parametrize("place", ["laptop", "lambda"], indirect=True)
 def test_a_tenant_calls_its_own_provider_under_its_own_key(place, provider):
     url, key = place
-    provider.script(wires.BY_NAME["chat"].whole(wires.ScriptedResponse("Hello!")))
+    provider.script(wire_formats.BY_NAME["chat"].whole(wire_formats.ScriptedResponse("Hello!")))
     keys = []
     for shown in (key, VARIABLES["GATEWAY_KEY"]):
         with openai.OpenAI(base_url=f"{url}/v1", api_key=shown, max_retries=0, timeout=30) as client:

@@ -7,9 +7,9 @@ import openai
 import pytest
 
 import conversation
-import wires
+import wire_formats
 from conftest import KEY
-from wires import Call, ScriptedResponse
+from wire_formats import Call, ScriptedResponse
 
 ANY = "dynamic/any"
 WEATHER = {"type": "function", "name": "weather", "parameters": conversation.SCHEMA, "strict": True}
@@ -115,7 +115,7 @@ def test_a_custom_tool_over_two_turns(client, provider, wire, stream):
 
 def test_reasoning_of_one_provider_is_not_sent_to_another(client, provider, wire):
     scripted = ScriptedResponse("I look.", reasoning="Where?", signature=conversation.SIGNATURE)
-    for other in (other for other in wires.ALL if other.signs and other.name != wire.name):
+    for other in (other for other in wire_formats.ALL if other.signs and other.name != wire.name):
         provider.script(other.whole(scripted))
         response = ask(client, other.model())
         provider.script(wire.whole(ScriptedResponse("Hi")))
@@ -167,7 +167,7 @@ def test_a_failover_over_formats(client, provider, stream):
 def test_the_environment_sets_base_url_and_key(host, provider, monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", f"{host}/openai/v1")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    provider.script(wires.BY_NAME["chat"].whole(ScriptedResponse("Hi")))
+    provider.script(wire_formats.BY_NAME["chat"].whole(ScriptedResponse("Hi")))
     with openai.OpenAI() as client:
         assert ask(client, "chat/some-model").output_text == "Hi"
         assert [model.id for model in client.models.list()] == conversation.MODELS

@@ -9,7 +9,7 @@ import openai
 import pytest
 
 import programs
-import wires
+import wire_formats
 
 CONFIG = """
 api_key: key-of-the-gateway
@@ -86,7 +86,7 @@ def sdk(request):
 def test_a_refusal_is_a_typed_error_and_is_not_asked_again(
     gateway, provider, sdk, tenant, error, status, type_,
 ):
-    provider.script(wires.BY_NAME["chat"].whole(wires.ScriptedResponse("Hello!")))
+    provider.script(wire_formats.BY_NAME["chat"].whole(wire_formats.ScriptedResponse("Hello!")))
     caller = Caller(sdk, gateway, f"key-of-{tenant}")
     raised = caller.refusal(error)
     assert raised.status_code == status
@@ -105,10 +105,10 @@ def test_a_refusal_is_a_typed_error_and_is_not_asked_again(
 def test_a_client_waits_as_long_as_it_is_told_and_tries_again(
     gateway, provider, sdk, monkeypatch,
 ):
-    wire = wires.BY_NAME["chat"]
-    scripted = wires.ScriptedResponse("Hello!")
+    wire = wire_formats.BY_NAME["chat"]
+    scripted = wire_formats.ScriptedResponse("Hello!")
     steps = [*wire.chunks(scripted), {"latch": "held"}, *wire.end(scripted)]
-    provider.script({"stream": steps}, wire.whole(wires.ScriptedResponse("Hello again!")))
+    provider.script({"stream": steps}, wire.whole(wire_formats.ScriptedResponse("Hello again!")))
     first = openai.OpenAI(base_url=f"{gateway}/v1", api_key="key-of-single", max_retries=0)
     running = first.chat.completions.create(model="m", messages=QUESTION, stream=True)
     while not provider.seen():
@@ -137,7 +137,7 @@ def test_a_client_waits_as_long_as_it_is_told_and_tries_again(
 
 
 def test_a_refusal_says_what_limits_whom_and_until_when(gateway, provider, sdk):
-    provider.script(wires.BY_NAME["chat"].whole(wires.ScriptedResponse("Hello!")))
+    provider.script(wire_formats.BY_NAME["chat"].whole(wire_formats.ScriptedResponse("Hello!")))
     spent = Caller(sdk, gateway, "key-of-broke").refusal("APIStatusError")
     headers = spent.response.headers
     assert "retry-after" not in headers

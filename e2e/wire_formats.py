@@ -1,4 +1,4 @@
-"""What providers say and hear, once for every wire format that they speak.
+"""What each wire format looks like at a provider: responses to script, and requests as plain values.
 
 A test scripts a provider's response as `ScriptedResponse`, and gets its request back as a list of plain
 tuples, so that it can be written once and hold for each provider.
