@@ -3,9 +3,9 @@
 
 #[path = "../../../../shared/testkit/deployed/apply.rs"]
 mod apply;
-mod contents;
-mod faults;
+mod lambda_faults;
 mod limits;
+mod prompt_logging;
 mod races;
 mod responses;
 mod state;

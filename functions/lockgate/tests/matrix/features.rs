@@ -9,9 +9,9 @@ use testkit::strict::{
 use crate::client::{ReceivedResponse, ToolCall};
 use crate::conversation::{Bit, Conversation, Line, Outcome, ReasoningSetting};
 
+mod conversations;
 mod requests;
 mod responses;
-mod turns;
 
 /// What is wrong; empty when nothing is.
 pub(crate) type Verdict = Result<(), String>;
@@ -31,7 +31,7 @@ pub(crate) struct Feature {
 
 /// Every feature, in the order of the table.
 pub(crate) fn all() -> Vec<Feature> {
-    [requests::all(), turns::all(), responses::all()].into_iter().flatten().collect()
+    [requests::all(), conversations::all(), responses::all()].into_iter().flatten().collect()
 }
 
 const PLAIN: Feature = Feature {

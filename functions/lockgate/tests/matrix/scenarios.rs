@@ -5,9 +5,9 @@
 //! A scenario is passed when the client gets the whole response, or in S13 the refusal, and the
 //! providers were asked as a careful client would ask them.
 
+mod broken_providers;
+mod case_runner;
 mod catalog;
-mod stage;
-mod wall;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -18,8 +18,8 @@ use testkit::strict::Format;
 use tokio::task::JoinSet;
 
 use crate::gateway::INBOUND;
+use case_runner::{Case, CaseRunner};
 use catalog::{SCENARIOS, Scenario};
-use stage::{Case, Stage};
 
 /// How many cases run at once, so that their time-outs pass side by side.
 const AT_ONCE: usize = 48;
@@ -29,15 +29,15 @@ const END: &str = "<!-- … to here. -->\n";
 
 /// Plays every scenario in every pair of formats, and compares the outcome with the docs.
 pub(crate) async fn check() {
-    let stage = Arc::new(Stage::open().await);
+    let runner = Arc::new(CaseRunner::open().await);
     let mut passed: BTreeMap<(&str, Format), usize> = BTreeMap::new();
     let mut wrong = vec![];
     let cases: Vec<Case> = cases().collect();
     for some in cases.chunks(AT_ONCE) {
         let mut played = JoinSet::new();
         for case in some.iter().copied() {
-            let stage = Arc::clone(&stage);
-            played.spawn(async move { (case, stage.play(case).await) });
+            let runner = Arc::clone(&runner);
+            played.spawn(async move { (case, runner.play(case).await) });
         }
         for (case, outcome) in played.join_all().await {
             let counted = passed.entry((case.scenario.id, case.client)).or_default();

@@ -8,8 +8,8 @@ use testkit::{
 };
 
 use crate::{
-    format::Format,
     support::{KEY, send, serve},
+    wire_formats::Format,
 };
 
 async fn gateway_for(fake: &FakeProvider) -> Lockgate {

@@ -9,8 +9,8 @@ use testkit::{
 };
 
 use crate::{
-    format::{Format, events},
     support::{KEY, send, serve},
+    wire_formats::{Format, events},
 };
 
 async fn gateway_for(fake: &FakeProvider) -> Lockgate {

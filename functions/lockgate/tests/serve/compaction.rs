@@ -6,8 +6,8 @@ use testkit::lockgate::Lockgate;
 use testkit::openai;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
-use crate::format::{self, Format, events};
 use crate::support::{KEY, error_of, only, send, serve};
+use crate::wire_formats::{self, Format, events};
 
 const COMPACT: &str = "/v1/responses/compact";
 
@@ -79,7 +79,7 @@ async fn a_provider_with_compaction_gets_the_request() {
 
 #[tokio::test]
 async fn a_provider_without_compaction_writes_a_summary_without_tools() {
-    for format in format::ALL {
+    for format in wire_formats::ALL {
         let fake = FakeProvider::responding_with(move |seen| {
             if seen.target.ends_with("/compact") {
                 return openai::error(404, "invalid_request_error", "no such path");
@@ -168,7 +168,7 @@ async fn a_summary_comes_back_as_text_to_any_provider() {
     let gateway = gateway_of("openai", &fake).await;
     let body = post(&gateway, COMPACT, &conversation()).await.json().await.unwrap();
     let item = body["output"][0].clone();
-    for format in format::ALL {
+    for format in wire_formats::ALL {
         let fake = FakeProvider::start().await;
         fake.respond_with([format.whole("Hi")]);
         let gateway = gateway_of(format.kind(), &fake).await;
@@ -190,7 +190,7 @@ async fn a_foreign_item_is_left_out_and_named() {
     let foreign = json!({"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAAA"});
     let request =
         json!({"model": "first/m", "input": [foreign, {"role": "user", "content": "Go on."}]});
-    for format in format::ALL {
+    for format in wire_formats::ALL {
         let fake = FakeProvider::responding_with(move |seen| {
             if seen.json().to_string().contains("gAAAA") {
                 let message = "The encrypted content gAAA... could not be verified.";

@@ -7,8 +7,8 @@ use testkit::{
 };
 
 use crate::{
-    format::Format,
     support::{KEY, send, serve},
+    wire_formats::Format,
 };
 
 async fn gateway_for(kind: &str, model: &str, fake: &FakeProvider) -> Lockgate {

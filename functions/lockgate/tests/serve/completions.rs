@@ -6,8 +6,8 @@ use testkit::lockgate::Lockgate;
 use testkit::openai;
 use testkit::provider::{FakeProvider, ScriptedResponse, Step};
 
-use crate::format::Format;
 use crate::support::{KEY, data_of, error_of, gateway_for, only, send, serve, yaml};
+use crate::wire_formats::Format;
 
 const WHOLE: &str = r#"{"id":"cmpl-1","object":"text_completion","created":1,"model":"m","choices":[{"text":" there","index":0,"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":2,"completion_tokens":1,"total_tokens":3}}"#;
 
@@ -115,7 +115,7 @@ async fn a_stream_passes_through_and_its_usage_only_where_requested() {
 
 #[tokio::test]
 async fn every_format_can_fill_a_gap() {
-    for format in crate::format::ALL {
+    for format in crate::wire_formats::ALL {
         for stream in [false, true] {
             let fake = FakeProvider::start().await;
             fake.respond_with([if stream { format.stream("Hi") } else { format.whole("Hi") }]);

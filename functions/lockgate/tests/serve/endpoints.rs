@@ -8,8 +8,8 @@ use testkit::{
 };
 
 use crate::{
-    format::{self, Format, events},
     support::{KEY, gateway_for, program, send, serve, unused_address, yaml},
+    wire_formats::{self, Format, events},
 };
 
 /// A gateway before one provider of each format, all called by their format's `type`.
@@ -28,7 +28,7 @@ async fn post(gateway: &Lockgate, path: &str, body: &Value) -> ClientResponse {
 
 #[tokio::test]
 async fn every_path_responds_in_its_own_format() {
-    for format in format::ALL {
+    for format in wire_formats::ALL {
         let fake = FakeProvider::start().await;
         fake.respond_with([format.whole("Hi")]);
         let gateway = gateway(&[(format, &fake)]).await;
@@ -47,7 +47,7 @@ async fn every_path_responds_in_its_own_format() {
 
 #[tokio::test]
 async fn every_path_streams_in_its_own_format() {
-    for format in format::ALL {
+    for format in wire_formats::ALL {
         let fake = FakeProvider::start().await;
         fake.respond_with([format.stream("Hi")]);
         let gateway = gateway(&[(format, &fake)]).await;
@@ -109,7 +109,7 @@ async fn errors_have_the_shape_of_the_path() {
     let long = "x".repeat(40_000);
     let (key, wrong) = (("x-api-key", KEY), ("x-api-key", "wrong"));
     let broken = [key, ("x-gateway-strict", "perhaps")];
-    for format in format::ALL {
+    for format in wire_formats::ALL {
         for path in format.paths("first/m", false) {
             let body = format.request("first/m", false).to_string();
             for (status, method, headers, body) in [
@@ -215,7 +215,7 @@ async fn other_paths_reject_the_key_in_the_query() {
 
 #[tokio::test]
 async fn gemini_streams_an_array_unless_sse_is_requested() {
-    for provider in format::ALL {
+    for provider in wire_formats::ALL {
         let fake = FakeProvider::start().await;
         fake.respond_with([provider.stream("Hi")]);
         let gateway = gateway(&[(provider, &fake)]).await;

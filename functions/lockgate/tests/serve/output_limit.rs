@@ -8,8 +8,8 @@ use testkit::{
 };
 
 use crate::{
-    format::{self, Format},
     support::{KEY, send, serve},
+    wire_formats::{self, Format},
 };
 
 async fn gateway_for(kind: &str, model: &str, fake: &FakeProvider) -> Lockgate {
@@ -60,8 +60,8 @@ async fn post(gateway: &Lockgate, client: Format, limit: u64, strict: &str) -> C
 
 #[tokio::test]
 async fn a_rejected_output_limit_is_dropped() {
-    for client in format::ALL {
-        for provider in format::ALL {
+    for client in wire_formats::ALL {
+        for provider in wire_formats::ALL {
             let fake = FakeProvider::start().await;
             fake.respond_with([too_large(), provider.whole("Hi")]);
             let gateway = gateway_for(provider.kind(), "m", &fake).await;

@@ -16,8 +16,8 @@ use testkit::lockgate::Lockgate;
 use testkit::openai;
 use testkit::provider::{FakeProvider, ReceivedRequest, ScriptedResponse, Step};
 
-use crate::format::Format;
 use crate::support::{KEY, send, serve};
+use crate::wire_formats::Format;
 
 #[tokio::test]
 async fn an_error_that_is_not_about_the_request_advances() {
@@ -41,7 +41,7 @@ async fn tool_calls_in_unusual_deltas_are_assembled() {
 
 #[tokio::test]
 async fn a_client_gets_its_format_and_not_a_providers_variant() {
-    check_rules(include_str!("reports/dialects.json")).await;
+    check_rules(include_str!("reports/format_variants.json")).await;
 }
 
 #[tokio::test]

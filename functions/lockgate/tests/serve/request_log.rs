@@ -6,7 +6,7 @@ use testkit::openai;
 use testkit::provider::{FakeProvider, ScriptedResponse, Step};
 
 use crate::admin::{USERS, ask as administer};
-use crate::agreement::page;
+use crate::consistent_counts::page;
 use crate::support::{
     BOTH, KEY, ask, ask_with, gateway_for, gateway_for_both, hello, hello_streamed, program,
     provider, send, streaming_provider, text_in, text_of,

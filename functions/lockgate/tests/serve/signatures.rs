@@ -9,8 +9,8 @@ use testkit::{
 };
 
 use crate::{
-    format::{self, Format},
     support::{KEY, send, serve},
+    wire_formats::{self, Format},
 };
 
 /// A provider's signature, in base64 as Gemini requires.
@@ -90,7 +90,7 @@ async fn post(gateway: &Lockgate, client: Format, body: &Value, strict: &str) ->
 
 #[tokio::test]
 async fn an_invalid_signature_is_dropped() {
-    for format in format::ALL {
+    for format in wire_formats::ALL {
         let fake = FakeProvider::start().await;
         fake.respond_with([refusal(format), format.whole("Hi")]);
         let gateway = gateway_for(format, &fake).await;

@@ -9,8 +9,8 @@ use testkit::{
 };
 
 use crate::{
-    format::{self, Format, events},
     support::{KEY, send, serve},
+    wire_formats::{self, Format, events},
 };
 
 /// A gateway whose route `r` has these providers as targets, each named by its format's `type`.
@@ -43,7 +43,7 @@ async fn post(
 
 #[tokio::test]
 async fn a_client_fails_over_to_providers_of_any_format() {
-    for client in format::ALL {
+    for client in wire_formats::ALL {
         for (first, second) in [
             (Format::Messages, Format::Gemini),
             (Format::Gemini, Format::Responses),
@@ -66,7 +66,7 @@ async fn a_client_fails_over_to_providers_of_any_format() {
 
 #[tokio::test]
 async fn a_stream_fails_over_before_its_first_token() {
-    for client in format::ALL {
+    for client in wire_formats::ALL {
         let (silent, steady) = (FakeProvider::start().await, FakeProvider::start().await);
         let mut begun = Format::Messages.begun("never");
         begun.truncate(3);
@@ -85,8 +85,8 @@ async fn a_stream_fails_over_before_its_first_token() {
 
 #[tokio::test]
 async fn a_broken_stream_ends_with_an_error_in_the_clients_format() {
-    for client in format::ALL {
-        for provider in format::ALL {
+    for client in wire_formats::ALL {
+        for provider in wire_formats::ALL {
             let fake = FakeProvider::start().await;
             fake.respond_with([ScriptedResponse::stream(
                 provider.begun("Hel").into_iter().chain([Step::Cut]),

@@ -8,8 +8,8 @@ use testkit::{
 };
 
 use crate::{
-    format::{self, Format},
     support::{KEY, send, serve},
+    wire_formats::{self, Format},
 };
 
 async fn gateway_for(provider: Format, fake: &FakeProvider) -> Lockgate {
@@ -50,8 +50,8 @@ async fn post(gateway: &Lockgate, client: Format, strict: &str) -> ClientRespons
 
 #[tokio::test]
 async fn each_rejected_field_is_dropped() {
-    for client in format::ALL {
-        for provider in format::ALL {
+    for client in wire_formats::ALL {
+        for provider in wire_formats::ALL {
             let fake = FakeProvider::start().await;
             fake.respond_with([refusal("temperature"), refusal("top_p"), provider.whole("Hi")]);
             let gateway = gateway_for(provider, &fake).await;
@@ -78,7 +78,7 @@ async fn each_rejected_field_is_dropped() {
 
 #[tokio::test]
 async fn a_strict_request_gets_the_rejection() {
-    for client in format::ALL {
+    for client in wire_formats::ALL {
         let fake = FakeProvider::start().await;
         fake.respond_with([refusal("temperature")]);
         let gateway = gateway_for(client, &fake).await;
@@ -124,7 +124,7 @@ fn with_schema(client: Format) -> Value {
 
 #[tokio::test]
 async fn a_rejected_schema_is_sent_as_an_instruction() {
-    for client in format::ALL {
+    for client in wire_formats::ALL {
         for strict in ["false", "true"] {
             let fake = FakeProvider::start().await;
             let message = "This response_format type is unavailable now";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::format::events;
+use crate::wire_formats::events;
 
 /// The content of a response.
 #[derive(Debug, Default)]

@@ -8,8 +8,8 @@ use testkit::client as http_client;
 use testkit::lockgate::{Lockgate, Setup};
 use testkit::strict::{Format, InjectedFault, KEY as PROVIDER_KEY, Strict};
 
+use super::broken_providers::{self, ANSWER, Log, TOKENS};
 use super::catalog::{Expects, Injected, Scenario};
-use super::wall::{self, ANSWER, Log, TOKENS};
 use crate::client::{self, KEY, ReceivedResponse};
 use crate::conversation::Conversation;
 use crate::gateway::INBOUND;
@@ -80,7 +80,7 @@ impl Case {
 }
 
 /// The gateway and its providers.
-pub(crate) struct Stage {
+pub(crate) struct CaseRunner {
     gateway: Lockgate,
     log: Log,
     _providers: Vec<Strict>,
@@ -93,13 +93,13 @@ struct Got {
     text: String,
 }
 
-impl Stage {
+impl CaseRunner {
     pub(crate) async fn open() -> Self {
         let log = Log::default();
         let mut providers = vec![];
         let mut yaml = format!("api_key: {KEY}\nidle_timeout: 4s\nproviders:\n");
         for (format, kind) in INBOUND.into_iter().zip(KINDS) {
-            let provider = wall::start(format, log.clone()).await;
+            let provider = broken_providers::start(format, log.clone()).await;
             let names = [(format.name(), kind), ("vllm", "vllm")];
             for (name, kind) in &names[..1 + usize::from(format == Format::OpenAiChat)] {
                 let url = provider.url();
