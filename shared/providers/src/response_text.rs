@@ -45,6 +45,7 @@ impl ResponseText {
         let endpoint = upstream.endpoint(provider);
         self.format = endpoint.and_then(|it| it.format(request.format.name));
         self.decoder = self.format.and_then(ProviderFormat::text).map(|it| {
+            // A decoder of what passes through gives frames, and no text.
             let mode = DecodeMode::Translate;
             it.stream_decoder(DecodeOptions { mode, ..DecodeOptions::default() })
         });
@@ -52,6 +53,7 @@ impl ResponseText {
 
     /// Adds the events of a stream.
     pub fn add_events(&mut self, events: &[StreamEvent]) {
+        // A long stream is not decoded for a text that is full.
         if self.is_cut {
             return;
         }
@@ -152,7 +154,6 @@ impl ResponseText {
     }
 
     fn begin_call(&mut self, name: &str) {
-        self.last = self.last.filter(|it| *it != Kind::Call);
         let separator = if self.text.is_empty() { "" } else { "\n\n" };
         self.push(&format!("{separator}{name} "));
         self.last = Some(Kind::Call);
