@@ -82,6 +82,7 @@ fn open_names<'a>(config: &'a Config, tenant: &Tenant) -> Vec<OpenNames<'a>> {
     let mut open = vec![];
     let default = config.default_provider.as_deref();
     open.extend(default.map(|provider| OpenNames { provider, prefixed: false }));
+    // Without routes and models, names are `provider/model` only.
     let names_nothing = config.routes.is_empty() && config.models.is_empty();
     for provider in config.providers.iter().map(|it| it.name.as_str()) {
         let is_only_way = names_nothing && default != Some(provider);

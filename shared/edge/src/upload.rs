@@ -68,7 +68,7 @@ struct Upload {
     timer: Pin<Box<Sleep>>,
     /// How many bytes may still come.
     left: usize,
-    early_end: UploadError,
+    upload_error: UploadError,
 }
 
 /// Takes the body out of a request, to be sent on as it comes.
@@ -76,21 +76,21 @@ pub(crate) fn take_body(
     request: &mut Request<Body>,
     silence: Duration,
 ) -> (StreamedBody, UploadError) {
-    let early_end = UploadError::default();
+    let upload_error = UploadError::default();
     let upload = Upload {
-        body: Mutex::new(std::mem::replace(request.body_mut(), boxed(Rest(early_end.clone())))),
+        body: Mutex::new(std::mem::replace(request.body_mut(), boxed(Rest(upload_error.clone())))),
         silence,
         timer: Box::pin(tokio::time::sleep(silence)),
         left: MAX_UPLOAD_BYTES,
-        early_end: early_end.clone(),
+        upload_error: upload_error.clone(),
     };
-    (upload.boxed(), early_end)
+    (upload.boxed(), upload_error)
 }
 
 impl Upload {
     fn end(&self, early_end: EarlyEnd) -> BodyError {
         // The first error is the one that ended the body.
-        self.early_end.0.early_end.get_or_init(|| early_end);
+        self.upload_error.0.early_end.get_or_init(|| early_end);
         "the client's body ended early".into()
     }
 }
@@ -109,9 +109,10 @@ impl HttpBody for Upload {
             ready!(this.timer.as_mut().poll(cx));
             return Poll::Ready(Some(Err(this.end(EarlyEnd::Silent(this.silence)))));
         };
+        // From the last bytes on, not from the first: a large file takes its time.
         this.timer.as_mut().reset(Instant::now() + this.silence);
         let Some(frame) = frame else {
-            this.early_end.0.is_over.store(true, Ordering::Relaxed);
+            this.upload_error.0.is_over.store(true, Ordering::Relaxed);
             return Poll::Ready(None);
         };
         let Ok(frame) = frame else { return Poll::Ready(Some(Err(this.end(EarlyEnd::Broken)))) };
@@ -163,18 +164,18 @@ mod tests {
 
     async fn status_of(body: Body) -> u16 {
         let mut request = Request::new(body);
-        let (streamed, early_end) = take_body(&mut request, Duration::from_millis(20));
+        let (streamed, upload_error) = take_body(&mut request, Duration::from_millis(20));
         assert!(streamed.collect().await.is_err());
-        early_end.or(Error::new(ErrorKind::Network, "closed the connection")).status()
+        upload_error.or(Error::new(ErrorKind::Network, "closed the connection")).status()
     }
 
     #[tokio::test]
     async fn a_body_passes_with_its_length() {
         let mut request = Request::new(full("abc"));
-        let (streamed, early_end) = take_body(&mut request, Duration::from_secs(60));
+        let (streamed, upload_error) = take_body(&mut request, Duration::from_secs(60));
         assert_eq!(streamed.size_hint().exact(), Some(3));
         assert_eq!(streamed.collect().await.unwrap().to_bytes(), "abc");
-        assert_eq!(early_end.or(Error::new(ErrorKind::Network, "closed")).status(), 502);
+        assert_eq!(upload_error.or(Error::new(ErrorKind::Network, "closed")).status(), 502);
     }
 
     #[tokio::test]

@@ -174,6 +174,7 @@ impl<'a> From<&'a Model<'_>> for Gemini<'a> {
 }
 
 fn anthropic_page<'a>(models: &'a [Model<'_>], uri: &Uri) -> Result<AnthropicPage<'a>> {
+    // 20 is Anthropic's default.
     let limit = number(uri, "limit")?.unwrap_or(20);
     if !(1..=MAX_PAGE).contains(&limit) {
         let message = format!("`limit` must be a number from 1 to {MAX_PAGE}.");

@@ -50,6 +50,7 @@ pub(super) fn outcome(call: &CallRow) -> Pill {
         "canceled" => (Tone::Off, "client left"),
         _ if is_interrupted(call) => (Tone::Err, "interrupted"),
         _ if !is_refused(call) => (Tone::Err, "failed"),
+        // No attempt was made from here on: these codes are the gateway's own refusals.
         "rate_limit" => (Tone::Warn, "over limit"),
         "budget_exceeded" => (Tone::Warn, "over budget"),
         "forbidden" => (Tone::Warn, "not allowed"),
@@ -100,6 +101,7 @@ pub(super) fn row(call: &CallRow, names: &BTreeMap<String, String>) -> Row {
         cost: call.cost.map(Money),
         saved: None,
         took: Took::ms(call.total_ms),
+        // The first token of a whole response is the response.
         first_token: call.first_token_ms.filter(|_| call.stream).map(Took::ms),
     }
 }

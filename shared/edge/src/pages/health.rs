@@ -44,6 +44,7 @@ pub(super) async fn cooldowns(context: &PageContext) -> Vec<Cooldown> {
         let what = &state.what;
         let key = what.key.to_string();
         let key = key.get(key.len().saturating_sub(4)..).unwrap_or_default();
+        // The fingerprint of a target without a key reads `none`.
         let of_key = if key == "none" { String::new() } else { format!(", key …{key}") };
         let model = if what.model.is_empty() { "every model" } else { what.model.as_str() };
         Cooldown {
@@ -178,6 +179,7 @@ fn row(entry: &AuditEntry, names: &std::collections::BTreeMap<String, String>) -
     };
     let fact = |name: &str| entry.changes.get(name).and_then(Value::as_str);
     let is_log_in = entry.action == Action::LogIn;
+    // Only of a log-in: another change may have a field of this name.
     let refused = fact("refused").filter(|_| is_log_in);
     audit::Row {
         at: Moment(entry.at * 1000),

@@ -163,6 +163,7 @@ impl PageContext {
 
     /// What was done before this page was asked for, as the query says.
     fn done(&self) -> Option<Notice> {
+        // Known words only: a link could make the page say anything otherwise.
         let text = match self.query.get("done") {
             "saved" => "The changes are in force.",
             "enabled" => "Its keys work again.",

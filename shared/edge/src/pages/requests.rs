@@ -319,6 +319,7 @@ fn call_page(shell: Shell, call: &CallRow, tenant: String) -> Call {
         dropped: call.dropped.clone(),
         classes: vec![],
         held: call.hold.map(Money),
+        // The ledger's sum, where there is one: that is what the tenant was charged.
         cost: call.settled.or(call.cost).map(Money),
         is_estimated: call.is_estimated,
         saved: call.saved.map(Money),

@@ -168,6 +168,7 @@ pub(super) async fn with_new_key(
     key: String,
     old_ends: Option<Moment>,
 ) -> PageResult {
+    // Not a redirect, whose URL would have to hold the key.
     let mut shown = view(context, Tab::Keys).await?;
     let setup = format!("/admin/tenants/{}?tab=keys", shown.id);
     shown.shell.path.clone_from(&setup);
@@ -208,6 +209,7 @@ pub(super) fn update(context: &mut PageContext) -> PageFuture<'_> {
                 "/admin/tenants/{}?tab=settings&done=saved",
                 context.parameter()
             )),
+            // What was typed is shown again; a failure of ours has a page of its own.
             Err(problem) if problem.kind.status() < 500 => refused(context, &problem).await,
             Err(problem) => Err(problem),
         }

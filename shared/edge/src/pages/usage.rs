@@ -70,6 +70,7 @@ fn chosen_month(context: &PageContext) -> Day {
 pub(super) fn forecast(days: &[PeriodFigures<Day>], today: Day) -> Option<u64> {
     let first = days.first()?.period;
     let last = last_of_month(first);
+    // A month that is over has its sum, and one that has not begun has no pace.
     if today < first || last <= today {
         return None;
     }
@@ -129,6 +130,7 @@ fn row((name, href): (String, String), amounts: &Amounts) -> Row {
 /// Groups of calls with their names and where these lead to, most expensive first.
 fn rows<K: Ord>(groups: &BTreeMap<K, Amounts>, named: impl Fn(&K) -> (String, String)) -> Vec<Row> {
     let mut rows: Vec<Row> = groups.iter().map(|(key, it)| row(named(key), it)).collect();
+    // Calls under a wrong key have no tenant.
     rows.retain(|row| !row.name.is_empty());
 
     rows.sort_by_key(|row| std::cmp::Reverse((row.cost, row.calls)));
