@@ -38,6 +38,7 @@ pub(crate) async fn send(configuration: &Configuration, alert: &Alert, clock: Cl
             let receiver = message.service.map_or("webhook", |(service, _)| service);
             let reason = error.message();
             tracing::warn!(receiver, reason, alert = alert.id(), "an alert was not accepted");
+            // The other receiver gets the alert all the same.
             are_accepted = false;
         }
     }
@@ -61,6 +62,7 @@ fn webhook_message(
 /// A message that publishes to a topic, whose ARN names its region. Source: the API reference of
 /// Amazon SNS, *Publish*.
 fn sns_message(topic: &str, alert: &Alert, now: u64) -> Option<Message> {
+    // An ARN is `arn:PARTITION:sns:REGION:ACCOUNT:NAME`.
     let mut parts = topic.split(':');
     let (partition, region) = (parts.nth(1)?, parts.nth(1)?);
     let suffix = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };

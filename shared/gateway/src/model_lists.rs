@@ -140,12 +140,14 @@ impl ModelLists {
     fn begin(&self, ask: Ask) -> Option<watch::Receiver<()>> {
         let mut entries = self.entries();
         if MAX_LISTS <= entries.len() {
+            // All at once: the lists are in the table, too.
             entries.clear();
         }
         let entry = entries.entry(ask.key.clone()).or_default();
         if entry.list.as_ref().is_some_and(|list| list.is_fresh(ask.clock.now())) {
             return None;
         }
+        // A channel that is closed belongs to an asking that has ended.
         let under_way = entry.asking.clone().filter(|asking| asking.has_changed().is_ok());
         let asking = under_way.unwrap_or_else(|| {
             let (done, asking) = watch::channel(());
@@ -210,7 +212,9 @@ impl Ask {
     async fn stored(&self) -> Result<Option<KeptList>, StoreError> {
         let table = &self.configuration.stores().state;
         let now = self.clock.now() / 1000;
+        // A list of a second ago is as good, at half the price.
         let row = table.get(PARTITION, &self.key, Consistency::Eventual, now).await?;
+        // What another version wrote is no list, so that the provider is asked.
         Ok(row.and_then(|row| serde_json::from_str(&row.value).ok()))
     }
 

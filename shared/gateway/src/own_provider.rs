@@ -90,6 +90,8 @@ impl OwnProviders {
         let snapshot = Snapshot::of_tenant(&base, config, own, configuration.client());
         let snapshot = Arc::new(snapshot);
         let prepared = Prepared {
+            // Weak, so that a configuration that was replaced is freed though its tenants call no
+            // more.
             base: Arc::downgrade(&base),
             settings: settings.clone(),
             snapshot: snapshot.clone(),
@@ -122,12 +124,16 @@ impl OwnProviders {
         }
         let mut declared = base.config.tenants.iter();
         let declared = declared.find(|it| it.settings.name == tenant.id);
+        // Version 0 is a declared tenant. One of the store may have its name, and has no right to its
+        // key.
         Ok(declared.filter(|_| tenant.version == 0).and_then(|it| it.provider_api_key.clone()))
     }
 
     fn keep(&self, tenant: &str, new: Prepared) {
         let mut prepared = self.prepared();
         if MAX_PREPARED <= prepared.len() {
+            // Those of replaced configurations first. Where that is not enough, all: each is made
+            // again when it is needed.
             prepared.retain(|_, it| it.base.strong_count() != 0);
         }
         if MAX_PREPARED <= prepared.len() {
@@ -184,6 +190,7 @@ fn config_of(
     let models = base.models.iter().filter(|model| is_there(&model.provider));
     let prices = base.prices.iter().filter(|price| price.provider == alias);
     let config = Config {
+        // The caller is authenticated by now: who may call is not copied for every tenant.
         api_key: None,
         admin: Admin::default(),
         tenants: vec![],

@@ -80,12 +80,14 @@ impl RecordSink for UsageEventSink {
         let snapshot = self.configuration.known();
         let queue = snapshot.as_ref().and_then(|it| it.config.usage_events.sqs_queue.as_deref());
         if let (Some(snapshot), Some(queue)) = (&snapshot, queue) {
+            // A call without usage has consumed nothing that could be billed.
             let used = records.iter().filter(|record| record.usage.is_some());
             let used: Vec<Arc<CallRecord>> = used.cloned().collect();
             for batch in used.chunks(MAX_BATCH) {
                 self.submit(snapshot, queue, batch);
             }
         }
+        // Sent behind the records: a slow queue must not hold back the other sinks.
         Box::pin(std::future::ready(()))
     }
 }
@@ -114,6 +116,7 @@ impl Sending {
             tokio::time::sleep(delay).await;
             match self.send(&events).await {
                 Ok(rejected) => {
+                    // Only what was rejected is sent again: a receiver would count the others twice.
                     let left = events.into_iter().enumerate();
                     let left = left.filter(|(index, _)| rejected.contains(&index.to_string()));
                     events = left.map(|(_, event)| event).collect();
@@ -176,6 +179,7 @@ fn region_of(queue: &str) -> Option<&str> {
         (None, Some(at)) => labels.get(at.checked_sub(1)?).copied(),
         (None, None) => None,
     }
+    // Every region has a dash, and the host of a stand-in for AWS seldom one.
     .filter(|region| region.contains('-'))
 }
 

@@ -236,6 +236,7 @@ impl Routes {
         if let Some(plan) = self.plans.get(name) {
             return only_provider(plan, provider, name).map(Arc::new);
         }
+        // A client may name the provider in `model`, too, beside the header.
         let own_name = name.strip_prefix(provider).and_then(|it| it.strip_prefix('/'));
         Ok(Arc::new(self.plan_of_one(provider, own_name.unwrap_or(name))))
     }

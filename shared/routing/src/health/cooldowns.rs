@@ -211,8 +211,10 @@ impl Cooldowns {
         let mut table = self.lock();
         let known = table.entries.iter().find(|it| it.what == what);
         let doublings = known.map_or(0, |it| it.next_doublings(&cause));
+        // A cooldown that is configured longer than its maximum keeps its length.
         let grown = cause.length.saturating_mul(1 << doublings).min(cause.max.max(cause.length));
         let length = if cause.is_named { cause.length } else { grown };
+        // A provider may name a time that no clock holds.
         let until = now.checked_add(length).unwrap_or(now + MAX_SHARED_COOLDOWN);
         let reason = cause.reason;
         let probed_until = None;
@@ -338,6 +340,7 @@ impl Table {
         // Here rather than by a timer: the list is only as long as recent failures.
         self.entries.retain(|it| it.is_remembered(now) && it.what != entry.what);
         if MAX_COOLDOWNS <= self.entries.len() {
+            // The one that is over first is missed least.
             let soonest = (0..self.entries.len()).min_by_key(|it| self.entries[*it].until);
             soonest.map(|place| self.entries.swap_remove(place));
         }
