@@ -150,6 +150,7 @@ pub fn version_row(rows: &[Row]) -> Row {
     let mut rows: Vec<&Row> = rows.iter().filter(|row| !is_version(row)).collect();
     // The digest must not depend on the order in which a store gives the rows.
     rows.sort_by(|one, other| one.sk.cmp(&other.sk));
+    // Not for secrecy: whoever may write a row may write the digest, too.
     let mut digest = Fnv::default();
     for row in rows {
         digest.add(&row.sk);

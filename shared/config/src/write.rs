@@ -43,6 +43,7 @@ pub(super) type WriteSecret<'w> = &'w dyn Fn(&Place, &SecretSource) -> Written;
 impl Serialize for Written {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
+            // Rows have texts only: the field that reads one decides its type.
             Self::Text(text) | Self::Bare(text) => serializer.serialize_str(text),
             Self::List(items) => serializer.collect_seq(items),
             Self::Map(entries) => {
@@ -152,6 +153,7 @@ pub(super) fn provider(it: &Provider, secret: WriteSecret<'_>) -> Entries {
     let place = |index| key_place(&it.name, index, it.keys.len());
 
     let keys = it.keys.iter().enumerate().map(|(index, key)| secret(&place(index), key));
+    // One key is written as `api_key`, as people write it; several are a pool.
     let mut keys: Vec<Written> = keys.collect();
     if keys.len() == 1 {
         map.some("api_key", keys.pop());
@@ -198,6 +200,7 @@ pub(super) fn model(it: &Model) -> Entries {
 }
 
 pub(super) fn price(it: &Price) -> Entries {
+    // Bare, since the reader refuses a number in quotes.
     let money = |micros| Written::Bare(write_money(micros));
     let mut map = Map::default();
     map.put("provider", text(&it.provider));
@@ -223,7 +226,9 @@ impl Map {
     }
 
     pub(super) fn unless(&mut self, key: &str, is_default: bool, value: Written) {
-        self.some(key, Some(value).filter(|_| !is_default));
+        if !is_default {
+            self.put(key, value);
+        }
     }
 
     /// The mapping, unless everything in it was left out.

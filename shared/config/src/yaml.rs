@@ -59,7 +59,7 @@ struct Builder<'a> {
     open: Vec<Open<'a>>,
     anchors: BTreeMap<usize, Node<'a>>,
     root: Option<Node<'a>>,
-    configs: usize,
+    documents: usize,
     /// How many values aliases have added.
     size: usize,
     errors: Vec<ConfigError>,
@@ -96,9 +96,9 @@ impl<'a> Builder<'a> {
     }
 
     fn start_document(&mut self, at: Position) -> Result<(), Stop> {
-        self.configs += 1;
+        self.documents += 1;
         // A second document would be dropped without a word.
-        if self.configs > 1 {
+        if self.documents > 1 {
             return Err(stop(at, "a second document begins here; a file holds one configuration"));
         }
         Ok(())
@@ -241,6 +241,7 @@ fn syntax_error(text: &str, error: &ScanError) -> ConfigError {
     let position = position(error.marker());
     let line = text.lines().nth(position.line.saturating_sub(1)).unwrap_or_default();
     let indent: Cow<'_, str> = line.chars().take_while(|it| it.is_whitespace()).collect();
+    // The braces of `${…}` begin no mapping.
     let outside_variables = line.replace("${", "");
     let hint = if indent.contains('\t') || error.info().contains("tab") {
         "; indent with spaces, not tabs"

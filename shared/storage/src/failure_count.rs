@@ -45,6 +45,7 @@ impl CountedTable {
         Box::pin(async move {
             let outcome: Result<T, StoreError> = operation.await;
             if outcome.is_err() {
+                // Relaxed: nothing is ordered by the count.
                 self.errors.0.fetch_add(1, Ordering::Relaxed);
             }
             outcome

@@ -63,6 +63,7 @@ pub(crate) fn check_query(query: &Query) -> Result<(), StoreError> {
         .into_iter()
         .max_by_key(|sk| sk.len())
         .filter(|sk| !sk.is_empty());
+    // A query without ends names no key; any that is valid passes for it.
     check_keys(&query.pk, max.unwrap_or("any"))
         .map_err(|cause| StoreError::new("reading rows", cause))
 }
@@ -110,6 +111,7 @@ fn check_keys(pk: &str, sk: &str) -> Result<(), String> {
 }
 
 fn check_expires(pk: &str, sk: &str, expires: Option<u64>) -> Result<(), String> {
+    // SQLite's integers are signed.
     if expires.is_some_and(|expires| i64::try_from(expires).is_err()) {
         return Err(format!("the row {pk} {sk} expires in a year that no store can hold"));
     }

@@ -76,6 +76,7 @@ impl Parameters {
             return Err(failed_write(&format!("{name}: {rule}, this has {size}")));
         }
         let put = self.client.put_parameter().name(name).value(secret.expose());
+        // Overwritten: a secret that is rotated keeps the name that the configuration has for it.
         let done = put.r#type(ParameterType::SecureString).overwrite(true).send().await;
         // AWS may quote what it refuses.
         done.map_err(|error| {
@@ -120,6 +121,8 @@ impl Parameters {
             Batch::Refused if names.len() == 1 => Ok(vec![]),
             Batch::Refused => {
                 let mut found = vec![];
+                // One parameter that may not be read fails its whole batch: alone, the others are
+                // found.
                 for name in names {
                     if let Batch::Read(parameters) = self.get_at_once(&[*name]).await? {
                         found.extend(parameters);

@@ -105,6 +105,7 @@ impl Tallies {
             }
         }
         for (name, text) in &change.set {
+            // One name is one attribute in DynamoDB: a note takes the place of a number.
             self.numbers.remove(name.as_str());
             self.notes.insert(name.as_str().into(), text.as_str().into());
         }
@@ -127,6 +128,7 @@ impl Tallies {
 
     /// A number and an amount together.
     fn sum(&self, name: &str, amount: i64) -> Result<i64, String> {
+        // As DynamoDB, whose ADD takes numbers only.
         if self.notes.contains_key(name) {
             return Err(format!("`{name}` is a note, so nothing can be added to it"));
         }
@@ -140,6 +142,7 @@ impl Tallies {
             Condition::Present(name) => self.holds(name),
             Condition::Is(name, text) => self.note(name) == Some(text),
             Condition::AtMost(name, most) => {
+                // DynamoDB compares no text with a number: the condition is not met.
                 !self.notes.contains_key(name.as_str()) && self.number(name) <= *most
             }
         }

@@ -203,6 +203,8 @@ impl Inbound for GeminiEmbedBatch {
             let message = "`requests` is missing or empty; at least one is needed.";
             return Err(Error::invalid("requests", message));
         }
+        // Decoded already here, so that a wrong request is refused before anything is reserved for
+        // it.
         decode_batch(&raw)?;
         Ok(GatewayRequest::new(&BATCH_FORMAT, Task::Embed, raw))
     }

@@ -13,6 +13,7 @@ pub(super) fn row(mut item: Item) -> Result<Row, String> {
     let expires = expires(&item)?;
     let mut text = |name: &str| match item.remove(name) {
         Some(AttributeValue::S(text)) => Ok(text),
+        // A tally makes its row without a value.
         None if name == "value" => Ok(String::new()),
         _ => Err(format!("a row has no text in `{name}`")),
     };

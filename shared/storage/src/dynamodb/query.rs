@@ -24,6 +24,7 @@ impl DynamoTable {
     /// DynamoDB ends each response at 1 MB or at the limit, whichever comes first, and both count
     /// items before the filter leaves out the expired ones.
     pub(super) async fn query_rows(&self, query: &Query) -> Result<Vec<Row>, String> {
+        // DynamoDB refuses a range that ends before it begins.
         if query.is_empty() {
             return Ok(vec![]);
         }
@@ -60,6 +61,8 @@ impl DynamoTable {
 
     fn page_request(&self, query: &Query, limit: usize) -> QueryFluentBuilder {
         let (condition, values) = key_condition(query);
+        // Without a limit of the caller's a response has a whole MB of rows, for as few requests as
+        // can be.
         let limit = query.limit.and_then(|_| i32::try_from(limit).ok());
         self.client
             .query()
@@ -92,6 +95,8 @@ fn key_condition(query: &Query) -> (&'static str, Item) {
         }
         Bound::Unbounded => false,
     };
+    // A key condition has one comparison of `sk`, and BETWEEN includes both ends; the caller leaves
+    // out those that are excluded.
     let condition = match (bind(":start", &query.start), bind(":end", &query.end)) {
         (false, false) => "pk = :pk",
         (true, false) => "pk = :pk AND sk >= :start",

@@ -85,6 +85,7 @@ struct Placeholders {
 
 impl Placeholders {
     fn name(&mut self, name: &str) -> String {
+        // By placeholder, since a name may be one of the words that DynamoDB reserves.
         let placeholder = format!("#n{}", self.names.len());
         self.names.insert(placeholder.clone(), name.to_owned());
         placeholder

@@ -204,10 +204,10 @@ impl Block<'_> {
         if let Some(call) = self.tool_use {
             let arguments = call.input.map_or("{}", RawValue::get).to_owned();
             let id = id(call.tool_use_id, at);
-            let call_it = ToolCall { id, name: call.name, arguments };
+            let tool_call = ToolCall { id, name: call.name, arguments };
             // A client has no tool of that name, and would have to give a result that is there
             // already.
-            return call.kind.is_none().then(|| Part::new(Content::ToolCall(call_it)));
+            return call.kind.is_none().then(|| Part::new(Content::ToolCall(tool_call)));
         }
         if let Some(reasoning) = self.reasoning_content {
             return reasoning.part();

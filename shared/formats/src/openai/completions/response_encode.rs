@@ -65,6 +65,7 @@ fn choice(index: u32, choice: &Choice, echo: &str) -> ChoiceJson {
     ChoiceJson {
         text: std::iter::once(echo).chain(texts).collect(),
         index,
+        // Null, as OpenAI writes it where none were asked for.
         logprobs: None,
         finish_reason: Some(reason(&choice.finish_reason)),
     }
