@@ -181,6 +181,7 @@ impl Target {
 
     /// The tables of a gateway that was started before.
     pub(crate) async fn existing_stores(&self) -> Result<Stores, Failure> {
+        // Opening would make the file, and a typing error in its name an empty gateway.
         if !self.aws && !self.data.exists() {
             let file = self.data.display();
             let message = format!(
@@ -202,6 +203,7 @@ impl Target {
         if_missing: IfMissing,
     ) -> Result<(Stores, RootSecret), Failure> {
         if if_missing == IfMissing::Ignore && !self.data.exists() {
+            // In memory, so that a command that only reads leaves no file behind.
             let stores = sqlite::in_memory().map_err(|error| Failure::data_file(&error))?;
             return Ok((stores, admin::generate_root_secret().ok_or_else(no_randomness)?));
         }
@@ -279,6 +281,7 @@ async fn administration(
     // Loaded now, so that a wrong configuration is named before the command is carried out.
     let loaded = configuration.load(Clock::starting(now_ms())).await;
     loaded.map_err(|error| Failure::Other(error.message().to_owned()))?;
+    // Without sinks: a command makes no calls that would be recorded.
     let gateway = Arc::new(Gateway::new(configuration, vec![]));
     let admin = Admin::new(gateway, config_source, root);
     admin.ok_or_else(no_randomness)
@@ -321,6 +324,7 @@ impl AdminClient {
         let mut all = vec![];
         let mut cursor = String::new();
         loop {
+            // 100 is the largest page that the API gives.
             let query = [("cursor", cursor.as_str()), ("limit", "100")];
             let mut page = self.call(operation, Call { query: &query, ..Call::default() }).await?;
             all.extend(taken(&mut page, items));
@@ -448,6 +452,7 @@ fn path(pattern: &str, call: &Call<'_>) -> String {
         }
     });
     let mut path = segments.collect::<Vec<_>>().join("/");
+    // An option that was not given is an empty text here, which the API would take for a value.
     let pairs = call.query.iter().filter(|(_, value)| !value.is_empty());
 
     for (index, (name, value)) in pairs.enumerate() {

@@ -102,6 +102,7 @@ impl CallLog {
             return Ok(id);
         }
         let of_it = vec![("tenant", name.to_owned())];
+        // A tenant that was deleted still has calls in the log.
         let has_calls = !self.list(&of_it, None, 1).await?.calls.is_empty();
         let is_declared = || match self {
             // A server names its own.
@@ -203,6 +204,7 @@ impl CallLog {
 /// What cools down by a row of the store, and for how many seconds more.
 fn cooldown(value: &str, now: u64) -> Option<(String, u64)> {
     let cooldown: routing::SharedCooldown = serde_json::from_str(value).ok()?;
+    // Rounded up: 0 seconds would read as over.
     let left = cooldown.until.checked_sub(now)?.div_ceil(1000);
     let name = format!("{}/{} (key {})", cooldown.provider, cooldown.model, cooldown.key);
     Some((name, left))

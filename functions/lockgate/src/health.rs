@@ -49,6 +49,7 @@ pub(crate) fn health(options: HealthOptions) -> Result<ExitCode, Failure> {
     let wait = Duration::from_secs(options.wait);
     let address = match options.listen {
         Some(listen) => listen.local(),
+        // A health check of a container runs inside of it.
         None => (Ipv4Addr::LOCALHOST, port(options)?).into(),
     };
     let began = Instant::now();

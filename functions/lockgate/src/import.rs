@@ -48,8 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let imported = import(&files).map_err(|error| Failure::Usage(error.to_string()))?;
     drop(progress);
 
-    // What was imported has to be a configuration, whatever its variables hold.
-    // Values are not known here; a URL fits every place that a variable may have.
+    // What was imported has to be a configuration, whatever its variables hold. Values are not known here; a URL fits every place that a variable may have.
     let variables = |name: &str| Some(format!("https://{}.example", name.replace('_', "-")));
     if let Err(errors) = config::read(&imported.yaml, &variables, &gateway::kinds()) {
         note(&format!("What was imported still has faults; mend them:\n{errors}"));

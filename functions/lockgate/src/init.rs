@@ -75,6 +75,7 @@ pub(crate) async fn init(options: Options) -> Result<ExitCode, Failure> {
     let at = |name: &str| options.folder.join(name);
     // First, since it refuses when there is a configuration: nothing else is touched then.
     write_new(&at(CONFIG), &format!("{comment}{yaml}"), options.force)?;
+    // Replaced without asking: the schema is this version's, and nobody edits it.
     let schema = format!("{:#}\n", config::schema(&gateway::kinds()));
     std::fs::write(at(SCHEMA), schema)?;
 
@@ -114,6 +115,7 @@ fn choose(
         let answer = ask("Which ones, separated by commas?", &found.join(","))?;
         answer.split(',').map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect()
     } else if options.providers.is_empty() {
+        // A script cannot be asked, and gets what the environment has.
         found.iter().map(|it| (*it).to_owned()).collect()
     } else {
         options.providers.clone()

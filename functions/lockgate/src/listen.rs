@@ -17,6 +17,7 @@ impl ListenAddress {
 
     /// The address at which programs on this machine reach what listens here.
     pub(crate) fn local(self) -> SocketAddr {
+        // An unspecified address is for listening; not every system connects to it.
         let ip = match self.0 {
             SocketAddr::V4(address) if address.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             SocketAddr::V6(address) if address.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),

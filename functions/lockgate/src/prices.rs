@@ -78,6 +78,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
         Action::Check => {
             let unpriced = unpriced(&client).await?;
             print_items(&unpriced, &COLUMNS[..2], output, &mut out)?;
+            // For scripts: they stop before calls are made whose cost nobody knows.
             if !unpriced.is_empty() {
                 return Ok(ExitCode::from(1));
             }
@@ -115,6 +116,7 @@ async fn import(client: &AdminClient, file: &PathBuf) -> Result<(), Failure> {
     let text = fs::read_to_string(file).map_err(|error| unreadable(&error))?;
     let list: Value = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
 
+    // Only models without a price, so that what an operator has named stays.
     for wanted in unpriced(client).await? {
         let name = |field: &str| wanted[field].as_str().unwrap_or_default().to_owned();
         let (provider, model) = (name("provider"), name("model"));

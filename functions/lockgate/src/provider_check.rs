@@ -52,6 +52,7 @@ impl Progress {
 
     /// Draws the bar over the one before. A terminal that is gone is no reason to stop.
     fn show(&self, done: usize) {
+        // On standard error, since the report on standard output may be piped.
         let mut terminal = io::stderr();
         if self.total == 0 || !terminal.is_terminal() {
             return;
@@ -79,6 +80,7 @@ pub(crate) async fn reach(
 ) -> Result<Reached, Failure> {
     let failed = |error: canonical::Error| Failure::Other(error.message().to_owned());
     let progress = Progress::start(config.providers.len());
+    // In memory: the state of a check is none of the gateway's.
     let stores = sqlite::in_memory().map_err(|error| Failure::Other(error.to_string()))?;
     let aws = aws_account::find_for(&config, environment).await?;
     let client = Client::new(aws_account::signer(aws.as_ref(), environment), environment.proxies());
@@ -93,6 +95,7 @@ pub(crate) async fn reach(
     let snapshot = gateway.snapshot(clock).await.map_err(failed)?;
     let done = |_: &str| progress.advance();
     let listings = gateway.list_upstream_models_watched(clock, &done).await.map_err(failed)?;
+    // Before the lines, which would be written behind the bar.
     progress.end();
     let mut reached = Reached { model: None, failures: 0, listed: vec![], snapshot };
     for listing in listings {
@@ -106,6 +109,7 @@ pub(crate) async fn reach(
             }
             Err(error) => {
                 reached.failures += 1;
+                // A provider's message is anybody's text, and a terminal would obey it.
                 let message = printable(error.message());
                 writeln!(out, "{provider}: {message} ({time} ms)")?;
             }
@@ -156,6 +160,7 @@ fn print_missing(
     reached: &Reached,
     out: &mut impl Write,
 ) -> io::Result<()> {
+    // A provider that did not respond lists nothing, which says nothing of the model.
     let listed = reached.listed.iter().find(|(name, _)| name == provider);
     if listed.is_some_and(|(_, models)| !models.iter().any(|known| known == model)) {
         writeln!(out, "  {provider} does not list {model}")?;

@@ -82,6 +82,7 @@ pub(crate) async fn requests(options: Options) -> Result<ExitCode, Failure> {
 
     let filter = options.filter(&log).await?;
     let (mut calls, newest) = newest(&log, &filter, options.limit).await?;
+    // The log gives the newest first, and a terminal is read downwards.
     calls.reverse();
     out.calls(&calls, &mut io::stdout())?;
     if options.follow {
@@ -100,6 +101,7 @@ async fn newest(
     while calls.len() < limit {
         let page = log.list(filter, cursor.as_deref(), limit - calls.len()).await?;
         calls.extend(page.calls);
+        // The first page's, so that what ends while older pages are read is followed, too.
         if cursor.is_none() {
             newest = page.newest;
         }
@@ -191,6 +193,7 @@ fn line(call: &Value, colors: &Colors) -> String {
     let text = |name: &str| printable(call[name].as_str().unwrap_or("-"));
     let status = call["status"].as_u64().map_or_else(|| "-".to_owned(), |it| it.to_string());
     let ending = format!("{status} {}", text("outcome"));
+    // Padded before it is coloured: an escape sequence has a length, too.
     let ending = colors.by_outcome(&format!("{ending:<20}"), !has_failed(call));
     let (input, output) = tokens(call);
     let cost = call["cost_usd"].as_f64().map_or_else(|| "-".to_owned(), |it| format!("${it:.6}"));

@@ -79,6 +79,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let environment = options.sources.environment()?;
     let found = settings::found(options.config, &environment)?;
     let config = found.config.clone();
+    // Before anything that may warn.
     edge::log(&config.log, options.verbose, &environment);
     let shutdown_timeout = config.server.shutdown_timeout;
     let port = options.port.unwrap_or(config.port);
@@ -91,6 +92,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     check_addresses(&found, address)?;
     let stores = sqlite::open_with(&options.data, options.data_sync.into())
         .map_err(|error| Failure::data_file(&error))?;
+    // One thread: connections are served by threads of their own (decision 0043).
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 
     let aws = runtime.block_on(aws_account::find_for(&config, &environment))?;

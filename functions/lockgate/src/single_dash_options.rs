@@ -20,6 +20,7 @@ fn rewritten(argument: OsString) -> OsString {
     let name = option.split('=').next().unwrap_or_default();
     match name {
         "verbose" => "--verbose".into(),
+        // Only known names: anything else with one dash is a row of short options.
         _ if NAMES.contains(&name) => format!("--{option}").into(),
         _ => argument,
     }

@@ -17,11 +17,13 @@ pub const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 pub const PAGE_HEADERS: [(&str, &str); 6] = [
     (
         "content-security-policy",
+        // Without `unsafe-inline`: names, prompts and errors on a page are written by strangers.
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
          connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
          require-trusted-types-for 'script'; trusted-types 'none'",
     ),
     ("x-content-type-options", "nosniff"),
+    // The path of a page holds ids of tenants and calls, which are nobody else's.
     ("referrer-policy", "no-referrer"),
     // Pages show keys and prompts, which neither a proxy nor the back button of the next user may
     // keep.

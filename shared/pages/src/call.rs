@@ -281,6 +281,7 @@ impl Call {
         }
         lanes.extend(self.attempts.iter().map(|it| it.lane(self.times.output_tokens)));
 
+        // Without a width: the call is over for its client, whatever runs behind it.
         let stretch = Stretch {
             from: total,
             to: total,

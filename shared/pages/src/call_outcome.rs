@@ -20,6 +20,7 @@ pub(crate) fn failure(attempt: &Attempt) -> String {
         "budget_exceeded" => "account exhausted",
         "request_too_large" => "request too large",
         "invalid_request" => "request refused",
+        // A row of the log may be of another version, whose codes are not known here.
         other => other,
     };
     match attempt.status {
@@ -109,6 +110,7 @@ pub(crate) fn of(call: &Call) -> Html {
         End::Interrupted(message) => format!(
             "The stream broke after {}: {}.{}",
             Count(call.times.output_tokens).of("token"),
+            // A provider's message may end with a full stop, and the sentence has its own.
             escaped(message.trim_end_matches('.')),
             money(call)
         ),
@@ -122,6 +124,7 @@ pub(crate) fn of(call: &Call) -> Html {
 /// The names that the model had on its way, for one line below the story.
 pub(crate) fn names(call: &Call) -> Html {
     let code = |name: &str| format!("<code>{}</code>", escaped(name));
+    // Nothing was sent where the cache responded, or where the request was refused.
     let Some(sent) = &call.sent else { return Html(String::new()) };
     let requested = match (call.requested.as_str(), &call.route) {
         ("", _) => "Requested: no model".to_owned(),

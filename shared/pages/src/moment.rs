@@ -21,11 +21,13 @@ struct Day {
 impl Moment {
     /// The calendar's day, by Howard Hinnant's `civil_from_days`.
     fn civil(self) -> Day {
+        // 719,468 days lie between 1 March of the year 0 and 1970.
         let days = self.0 / DAY_MS + 719_468;
         let era = days / 146_097;
         let of_era = days % 146_097;
         let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
         let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        // A year begins in March here, so that a leap day is the last one.
         let shifted = (5 * of_year + 2) / 153;
         let day = of_year - (153 * shifted + 2) / 5 + 1;
         let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };

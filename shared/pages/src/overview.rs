@@ -100,6 +100,7 @@ impl Figures {
     /// The change against the window before, such as `+12 %`.
     fn change(&self) -> Option<String> {
         let before = self.calls_before?.0;
+        // Growth from nothing has no percentage.
         if before == 0 {
             return None;
         }

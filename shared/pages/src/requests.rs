@@ -166,6 +166,7 @@ pub(crate) fn query_value(text: &str) -> String {
     let mut value = String::new();
     for byte in text.bytes() {
         match byte {
+            // What RFC 3986 leaves unreserved. A space is %20 and not `+`, which only forms decode.
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
                 value.push(char::from(byte));
             }

@@ -55,6 +55,7 @@ curl @base@/v1/chat/completions \\
 const OPENAI: &str = "\
 from openai import OpenAI
 
+// x
 client = OpenAI(base_url=\"@base@/v1\", api_key=\"@key@\")
 answer = client.responses.create(model=\"@model@\", input=\"Hello\")
 print(answer.output_text)";

@@ -77,6 +77,7 @@ fn tick_for(total: f64) -> f64 {
     let mut power = 0.1;
     loop {
         for factor in [1.0, 2.0, 5.0] {
+            // The second condition ends the loop for a total that is no number.
             if total <= power * factor * 6.0 || 1e12 < power {
                 return power * factor;
             }
@@ -107,6 +108,7 @@ impl TimeBar {
         let mut place = 0;
         while at <= self.total {
             let (x, anchor) = (self.x(at), if place == 0 { "start" } else { "middle" });
+            // The stylesheet hides every other label in a narrow window.
             let class = if place % 2 == 1 { " class=\"beside\"" } else { "" };
             let label = tick_text(at, tick);
             _ = write!(
@@ -146,6 +148,8 @@ impl TimeBar {
         let is_on_bar = 45.0 < to && 35.0 < width(widest);
         // What waits is drawn pale, and takes dark letters.
         let on_bar = if widest.spent == Spent::Waiting { " strong" } else { " on-bar" };
+        // A note takes about a third of the width: it stands behind the stretches where there is
+        // room, else before them, else on the widest one.
         let (class, x, dx, anchor) = match () {
             () if to <= 45.0 => ("", to, 8, "start"),
             () if 60.0 < from => ("", from, -8, "end"),
