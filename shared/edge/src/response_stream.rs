@@ -342,7 +342,7 @@ impl ResponseStream {
         };
         match &mut self.state {
             // Noted before the client's frame, so that the record says timeout and not canceled.
-            State::Streaming(events) => events.failed(&error),
+            State::Streaming(events) => events.stopped(&error),
             State::Waiting(_) => {}
             // Nothing is missing from the response, which ends as it should.
             State::Ending(_) | State::Over => {

@@ -149,10 +149,11 @@ impl MeteredStream {
         self.stream.as_mut()?.rescue.as_mut()?.take_note()
     }
 
-    /// Notes that the response broke off.
-    pub fn failed(&mut self, error: &Error) {
+    /// Notes that the gateway ends the response, such as at the deadline of its platform: no fault of
+    /// the provider.
+    pub fn stopped(&mut self, error: &Error) {
         if let Some(stream) = &mut self.stream {
-            stream.running.fail(error);
+            stream.running.stop(error);
         }
     }
 
@@ -207,7 +208,12 @@ impl Metered {
                 Some(Ok(events)) => match self.pass(events) {
                     Ok(events) if events.is_empty() => {}
                     Ok(events) => return Poll::Ready(Some(Ok(events))),
-                    Err(error) => return Poll::Ready(Some(Err(self.fail(error)))),
+                    // What broke the stream was another's fault, and this target's words only do not
+                    // fit.
+                    Err(error) => {
+                        self.running.stop(&error);
+                        return Poll::Ready(Some(Err(error)));
+                    }
                 },
                 Some(Err(error)) => match self.broke(error) {
                     Broken::Pending => {}

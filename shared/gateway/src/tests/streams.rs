@@ -1,6 +1,6 @@
 //! Metered streams: what is recorded of them, however they end.
 
-use canonical::{ErrorKind, MicroDollars, Outcome};
+use canonical::{Error, ErrorKind, MicroDollars, Outcome};
 use telemetry::UsageSource;
 use testkit::{
     openai,
@@ -8,6 +8,7 @@ use testkit::{
 };
 
 use super::support::{TestGateway, config, provider, read_events};
+use crate::MeteredStream;
 
 const TEXT: &str = "Once upon a time there was a gateway";
 
@@ -88,4 +89,29 @@ async fn a_stream_is_finished_once() {
     stream.finish();
     drop(stream);
     assert_eq!(gateway.record().await.end.outcome, Outcome::Success);
+}
+
+/// A stream that goes on.
+async fn under_way() -> (TestGateway, Box<MeteredStream>) {
+    let steps = [openai::role(), openai::chunk(TEXT), Step::Hang];
+    let first = provider([ScriptedResponse::stream(steps)]).await;
+    let gateway = TestGateway::start(&config(&[("first", &first)])).await;
+    let mut stream = gateway.stream("both").await;
+    read_events(&mut stream, 2).await;
+    (gateway, stream)
+}
+
+#[tokio::test]
+async fn a_stream_that_the_gateway_ends_is_no_fault_of_its_provider() {
+    for kind in [ErrorKind::Timeout, ErrorKind::Unavailable] {
+        let (gateway, mut stream) = under_way().await;
+        stream.stopped(&Error::new(kind, "over"));
+        drop(stream);
+        let record = gateway.record().await;
+        assert_eq!(record.end.outcome, Outcome::Failed(kind.code()));
+        assert_eq!(record.attempts[0].outcome, Outcome::Canceled);
+        assert!(record.usage.unwrap().tokens.all_output() > 0);
+        let health = gateway.gateway.configuration.health().target("first", "gpt-4o-mini");
+        assert_eq!((health.consecutive_failures, health.in_flight), (0, 0), "{kind:?}");
+    }
 }
