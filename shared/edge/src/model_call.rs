@@ -84,11 +84,12 @@ pub(crate) async fn respond(
     let (cache, idempotency_key) =
         (cache_headers::cache_directives(headers)?, cache_headers::idempotency_key(headers)?);
 
-    // Reserved before the body: a call that could not stream its response shall not take more
-    // memory first.
-    let buffers = exchange.app.memory.reserve(STREAM_BUFFER_BYTES)?;
     let (limits, memory) = (exchange.app.body_limits, &exchange.app.memory);
+    // Before the body: a call that could not stream its response shall not take more memory first.
+    memory.check(STREAM_BUFFER_BYTES)?;
     let body = request_body::read(&mut exchange.request, limits, memory).await?;
+    // Behind it: a client that announces a body and is silent shall hold nothing for it.
+    let buffers = memory.reserve(STREAM_BUFFER_BYTES)?;
     let tenant = exchange.tenant()?.clone();
     let decoded = decode(inbound, &body, path_format.fields, &tenant)?;
     // The request holds what it needs of the body.

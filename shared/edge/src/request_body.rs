@@ -17,7 +17,7 @@ use crate::{
 pub(crate) const MAX_LAMBDA_BODY_BYTES: usize = 6 * 1024 * 1024;
 /// How long a body may be silent in Lambda, where events hold all of it.
 pub(crate) const LAMBDA_BODY_SILENCE: Duration = Duration::from_secs(60);
-/// How many bytes are reserved for a body that does not say how long it is.
+/// How many bytes are reserved for a body at first that is decompressed.
 const FIRST_BYTES: usize = 64 * 1024;
 
 /// From which size on a body's values are counted: what is made of a smaller one takes little.
@@ -47,9 +47,7 @@ pub(crate) async fn read(
     if length.is_some_and(|length| limits.max_bytes < length) {
         return Err(too_large(limits.max_bytes));
     }
-    // Reserved as a whole where the length is known: a call is refused before its body and not in
-    // the middle.
-    let mut buffer = MemoryBuffer::new(length.unwrap_or(FIRST_BYTES), limits.max_bytes, memory)?;
+    let mut buffer = MemoryBuffer::announced(length, limits.max_bytes, memory)?;
     collect(request.body_mut(), &mut buffer, limits).await?;
 
     for coding in codings {

@@ -13,6 +13,9 @@ use std::{
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
 
+/// How many bytes of a body that is announced are reserved before they come.
+const FIRST_BYTES: usize = 16 * 1024;
+
 /// When a client should try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -53,6 +56,17 @@ impl MemoryBudget {
         reservation.grow_to(bytes)?;
         Ok(reservation)
     }
+
+    /// Whether these bytes could be reserved now. Nothing is: what is only announced may never come.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::reserve`].
+    pub fn check(&self, bytes: usize) -> Result<()> {
+        let used = self.used.load(Ordering::Relaxed);
+        let fits = used.checked_add(bytes).is_some_and(|used| used <= self.max_bytes);
+        if fits { Ok(()) } else { Err(no_memory()) }
+    }
 }
 
 impl Reservation {
@@ -71,14 +85,16 @@ impl Reservation {
                 self.bytes += more;
                 Ok(())
             }
-            Err(_) => {
-                let message = "The gateway has no memory left for this request; try again.";
-                let mut error = Error::new(ErrorKind::Unavailable, message);
-                error.retry_after = Some(RETRY_AFTER);
-                Err(error)
-            }
+            Err(_) => Err(no_memory()),
         }
     }
+}
+
+fn no_memory() -> Error {
+    let message = "The gateway has no memory left for this request; try again.";
+    let mut error = Error::new(ErrorKind::Unavailable, message);
+    error.retry_after = Some(RETRY_AFTER);
+    error
 }
 
 impl Drop for Reservation {
@@ -93,6 +109,8 @@ impl Drop for Reservation {
 pub struct MemoryBuffer {
     bytes: Vec<u8>,
     max_bytes: usize,
+    /// How many bytes are announced; none where nobody says.
+    announced: Option<usize>,
     reservation: Reservation,
 }
 
@@ -105,7 +123,24 @@ impl MemoryBuffer {
     pub fn new(capacity: usize, max_bytes: usize, memory: &MemoryBudget) -> Result<Self> {
         let capacity = capacity.min(max_bytes);
         let reservation = memory.reserve(capacity)?;
-        Ok(Self { bytes: Vec::with_capacity(capacity), max_bytes, reservation })
+        let bytes = Vec::with_capacity(capacity);
+        Ok(Self { bytes, max_bytes, announced: None, reservation })
+    }
+
+    /// A buffer for a body that is announced to be this long. It is refused where all of it would not
+    /// fit now, and holds what has come: what is only announced holds next to nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`MemoryBudget::reserve`].
+    pub fn announced(
+        length: Option<usize>,
+        max_bytes: usize,
+        memory: &MemoryBudget,
+    ) -> Result<Self> {
+        memory.check(length.unwrap_or_default().min(max_bytes))?;
+        let first = length.unwrap_or(FIRST_BYTES).min(FIRST_BYTES);
+        Ok(Self { announced: length, ..Self::new(first, max_bytes, memory)? })
     }
 
     /// The bytes so far.
@@ -127,7 +162,8 @@ impl MemoryBuffer {
         let size = self.bytes.len().saturating_add(data.len());
         if self.bytes.capacity() < size {
             // As a vector would grow by itself, but asked for first.
-            let capacity = size.max(self.bytes.capacity() * 2).min(self.max_bytes.max(size));
+            let most = self.announced.filter(|it| size <= *it).unwrap_or(self.max_bytes);
+            let capacity = size.max(self.bytes.capacity() * 2).min(most.max(size));
             self.reservation.grow_to(capacity)?;
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
@@ -169,6 +205,23 @@ mod tests {
         assert_eq!((error.status(), error.retry_after), (503, Some(RETRY_AFTER)));
         drop(first);
         assert!(budget.reserve(100).is_ok());
+    }
+
+    #[test]
+    fn what_is_only_announced_holds_the_first_bytes_alone() {
+        let (budget, whole) = (MemoryBudget::new(10 * FIRST_BYTES), 9 * FIRST_BYTES);
+        let announced = |length| MemoryBuffer::announced(length, whole, &budget);
+        let mut one = announced(Some(whole)).unwrap();
+        assert!(announced(Some(100)).is_ok());
+        drop(budget.reserve(9 * FIRST_BYTES).unwrap());
+        let two = announced(None).unwrap();
+        assert_eq!(announced(Some(whole)).unwrap_err().status(), 503);
+        drop(two);
+        for _ in 0..9 {
+            one.push(&[0; FIRST_BYTES]).unwrap();
+        }
+        // No more than what was announced, though it grew in steps.
+        assert_eq!(budget.used.load(Ordering::Relaxed), whole);
     }
 
     #[test]

@@ -181,6 +181,24 @@ async fn a_disconnect_with_unread_bytes_cancels_the_call() {
 }
 
 #[tokio::test]
+async fn bodies_that_are_only_announced_leave_their_memory_to_others() {
+    let first = provider().await;
+    let gateway = gateway_for(&first, "server: { max_body_bytes: 33554432 }").await;
+    // Eight times the memory for bodies, of which a byte each comes.
+    let announce = |_| {
+        let mut socket = connect(&gateway);
+        socket.write_all((head(33_554_432) + "{").as_bytes()).unwrap();
+        socket
+    };
+    let quiet: Vec<TcpStream> = (0..60).map(announce).collect();
+    // Calls that come behind them on the same workers, so that the heads are read.
+    for _ in 0..20 {
+        assert_eq!(ask(&gateway, &hello("first/m")).await.status, 200);
+    }
+    drop(quiet);
+}
+
+#[tokio::test]
 async fn memory_for_bodies_is_limited() {
     let (first, held) = (FakeProvider::start().await, testkit::provider::Latch::new());
     let response = [Step::Latch(held.clone()), Step::text("{\"choices\":[{\"message\":{}}]}")];
