@@ -52,6 +52,8 @@ pub struct KeyDirectory {
 struct Memory {
     known: HashMap<KeyHash, Known>,
     unknown: HashMap<KeyHash, u64>,
+    /// When all unknown keys were looked through for those of before, at most once a second.
+    unknown_looked_through_at: u64,
     store_failed_at: u64,
     /// How often a change by this process made it forget something.
     forgets: u64,
@@ -63,6 +65,20 @@ struct Known {
     tenant: Arc<Tenant>,
     read_at: u64,
     use_noted_at: u64,
+}
+
+impl Memory {
+    /// Remembers an unknown key. Strangers can send any number of them, so that only so many are
+    /// remembered; those of before make room all at once, and not with every call.
+    fn note_unknown(&mut self, hash: &KeyHash, now: u64) {
+        if MAX_KEYS <= self.unknown.len() && self.unknown_looked_through_at != now {
+            self.unknown_looked_through_at = now;
+            self.unknown.retain(|_, read_at| is_within(UNKNOWN_SECONDS, *read_at, now));
+        }
+        if self.unknown.len() < MAX_KEYS {
+            self.unknown.insert(hash.clone(), now);
+        }
+    }
 }
 
 /// What the memory says about a key.
@@ -182,9 +198,12 @@ impl KeyDirectory {
 
     fn recall(&self, hash: &KeyHash, now: u64) -> Remembered {
         let mut memory = self.memory();
-        memory.unknown.retain(|_, read_at| is_within(UNKNOWN_SECONDS, *read_at, now));
-        if memory.unknown.contains_key(hash) {
-            return Remembered::Unknown;
+        match memory.unknown.get(hash) {
+            Some(read_at) if is_within(UNKNOWN_SECONDS, *read_at, now) => {
+                return Remembered::Unknown;
+            }
+            Some(_) => drop(memory.unknown.remove(hash)),
+            None => {}
         }
         let Some(known) = memory.known.get(hash) else { return Remembered::Stale(None) };
         let principal = issued(Arc::clone(&known.key), Arc::clone(&known.tenant));
@@ -208,10 +227,7 @@ impl KeyDirectory {
         }
         let Some((key, tenant)) = found else {
             memory.known.remove(hash);
-            // Strangers can send any number of wrong keys, so that only so many are remembered.
-            if memory.unknown.len() < MAX_KEYS {
-                memory.unknown.insert(hash.clone(), now);
-            }
+            memory.note_unknown(hash, now);
             return;
         };
         if MAX_KEYS <= memory.known.len() && !memory.known.contains_key(hash) {
@@ -274,5 +290,21 @@ fn unavailable(cause: Option<StoreError>) -> Error {
     match cause {
         Some(cause) => error.caused_by(cause),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_of_before_make_room_for_new_ones() {
+        let mut memory = Memory::default();
+        for nth in 0..=MAX_KEYS {
+            memory.note_unknown(&KeyHash::of(&nth.to_string()), 100);
+        }
+        assert_eq!(memory.unknown.len(), MAX_KEYS);
+        memory.note_unknown(&KeyHash::of("new"), 100 + UNKNOWN_SECONDS);
+        assert_eq!(memory.unknown.len(), 1);
     }
 }
