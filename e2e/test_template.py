@@ -345,9 +345,10 @@ def test_the_config_table_is_retained_and_protected():
     assert recovery == {"PointInTimeRecoveryEnabled": True}
 
 
-def test_state_expires():
-    state = stack.resources("AWS::DynamoDB::Table")["StateTable"]
-    assert state["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+@pytest.mark.parametrize("table", ["ConfigTable", "StateTable"])
+def test_what_has_an_end_goes(table):
+    table = stack.resources("AWS::DynamoDB::Table")[table]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
 
 
 def test_tables_have_the_keys_that_storage_uses_and_cost_nothing_at_rest():

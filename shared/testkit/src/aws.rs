@@ -141,14 +141,14 @@ impl Aws {
                     ],
                 }),
             );
+            self.dynamodb(
+                "UpdateTimeToLive",
+                &json!({
+                    "TableName": name,
+                    "TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": true},
+                }),
+            );
         }
-        self.dynamodb(
-            "UpdateTimeToLive",
-            &json!({
-                "TableName": tables.state,
-                "TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": true},
-            }),
-        );
         tables
     }
 
