@@ -19,6 +19,7 @@ use crate::{
     call_hold::{CallHold, exceeded},
     call_plan::resolve,
     demand::{CallDemand, demand, input_tokens},
+    fingerprint::Fingerprint,
     idempotency::{Claim, Claimed},
     response_storage::give_up,
     running_call::RunningCall,
@@ -42,6 +43,26 @@ pub struct AdmittedCall {
     pub(crate) plan: Arc<RoutePlan>,
     /// The response, where it was made before.
     pub(crate) hit: Option<Box<CacheHit>>,
+}
+
+/// Under what a call's response may have been made before.
+#[derive(Debug)]
+struct Repeat {
+    /// The claim on the call's idempotency key.
+    claim: Option<Claim>,
+    /// How long its response would be kept in the cache; none where the call passes it by.
+    ttl: Option<Duration>,
+    /// The fingerprint of the request, where either needs it.
+    requested: Option<Fingerprint>,
+}
+
+impl Repeat {
+    fn of_call(call: &Call) -> Result<Self> {
+        let (claim, ttl) = (Claim::of_call(call)?, CachePlace::ttl_of(call));
+        let is_needed = claim.is_some() || ttl.is_some();
+        let requested = is_needed.then(|| Fingerprint::of_request(call));
+        Ok(Self { claim, ttl, requested })
+    }
 }
 
 impl AdmittedCall {
@@ -73,9 +94,11 @@ impl Gateway {
     ) -> Result<(Arc<RoutePlan>, Option<Box<CacheHit>>)> {
         // Resolved first: an unknown model must cost neither a write nor a reservation.
         let plan = resolve(&running.call)?;
+        // Before the policy: what the client asks for stays the same when its tenant's settings change.
+        let repeat = Repeat::of_call(&running.call)?;
         apply_policy(&mut running.call)?;
         // Before the reservation, since a response that was made before costs nothing.
-        let hit = self.find_response(running, &plan).await?;
+        let hit = self.find_response(running, &plan, repeat).await?;
         match hit {
             Some(hit) => {
                 // A response that was made before holds and costs nothing, but counts as a request.
@@ -95,12 +118,13 @@ impl Gateway {
         &self,
         running: &mut RunningCall,
         plan: &RoutePlan,
+        Repeat { claim, ttl, requested }: Repeat,
     ) -> Result<Option<Box<CacheHit>>> {
         let (call, table) = (&running.call, &*self.configuration.stores().state);
         // The claim comes before the cache: the same key has to get the same response even if the
         // cache has a newer one.
-        if let Some(claim) = Claim::of_call(call)? {
-            match claim.clone().take(call, plan, &self.configuration).await {
+        if let (Some(claim), Some(requested)) = (claim, &requested) {
+            match claim.clone().take(call, requested, &self.configuration).await {
                 Ok(Claimed::Made(hit)) => {
                     running.call.record.cache = Some(CacheOutcome::Hit);
                     return Ok(Some(hit));
@@ -116,7 +140,10 @@ impl Gateway {
             }
         }
 
-        let place = CachePlace::of_call(&running.call, plan);
+        let call = &running.call;
+        let place = ttl
+            .zip(requested)
+            .map(|(ttl, requested)| CachePlace::of_call(call, plan, &requested, ttl));
         let (outcome, hit) = cache::look_up(&running.call, place.as_ref(), table).await?;
         running.call.record.cache = Some(outcome);
         running.storage.cache = place.filter(|_| hit.is_none());

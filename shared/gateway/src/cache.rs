@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use storage::{Consistency, Row, StoreError, Table};
 use telemetry::CacheOutcome;
 
-use crate::{Call, fingerprint::fingerprint, response_storage::CompletedCall};
+use crate::{Call, fingerprint::Fingerprint, response_storage::CompletedCall};
 
 /// How many bytes of a response are kept: with its keys, it fits one row of DynamoDB.
 pub(crate) const MAX_KEPT_BYTES: usize = 390 * 1024;
@@ -40,7 +40,7 @@ pub enum CacheMode {
     Refresh,
     /// Nothing is read or kept.
     NoStore,
-    /// Nothing is asked of a provider: what is not in the cache is an error.
+    /// Nothing is requested of a provider: what is not in the cache is an error.
     OnlyIfCached,
 }
 
@@ -79,8 +79,8 @@ pub(crate) struct CacheHit {
 }
 
 impl CachePlace {
-    /// The place in the response cache; none where the call passes it by.
-    pub(crate) fn of_call(call: &Call, plan: &RoutePlan) -> Option<Self> {
+    /// How long a call's response would be kept in the response cache; none where the call passes it by.
+    pub(crate) fn ttl_of(call: &Call) -> Option<Duration> {
         let default = &call.snapshot.config.cache;
         let settings = call.tenant.settings.cache;
         let is_enabled = settings.map_or(default.enabled, |it| it.enabled);
@@ -95,13 +95,20 @@ impl CachePlace {
             CacheMode::Default => is_deterministic(call),
             CacheMode::Always | CacheMode::Refresh | CacheMode::OnlyIfCached => true,
         };
-        if !may {
-            return None;
-        }
+        may.then_some(ttl)
+    }
+
+    /// The place of a call's response in the response cache.
+    pub(crate) fn of_call(
+        call: &Call,
+        plan: &RoutePlan,
+        requested: &Fingerprint,
+        ttl: Duration,
+    ) -> Self {
         // The tenant stands in the key twice, here and in the fingerprint: responses of one are
         // never another's.
-        let pk = format!("cache#{}#{}", call.tenant.id, fingerprint(call, plan));
-        Some(Self { pk, ttl })
+        let pk = format!("cache#{}#{}", call.tenant.id, requested.as_made(call, plan));
+        Self { pk, ttl }
     }
 
     /// The place of the response to a request with an idempotency key.

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use canonical::{Error, ErrorKind, Result};
-use routing::RoutePlan;
 use storage::{Condition, Consistency, StoreError, Table, Tallied, Tallies, Tally};
 use tenants::ReservationId;
 
@@ -15,7 +14,7 @@ use crate::{
     admission::no_randomness,
     background::OwnedWrite,
     cache::{CacheHit, CachePlace},
-    fingerprint::{digest, fingerprint},
+    fingerprint::{Fingerprint, digest},
     response_storage::give_up,
 };
 
@@ -87,11 +86,11 @@ impl Claim {
     pub(crate) async fn take(
         self,
         call: &Call,
-        plan: &RoutePlan,
+        requested: &Fingerprint,
         configuration: &Configuration,
     ) -> Result<Claimed> {
-        let (now, body) = (call.clock.now() / 1000, fingerprint(call, plan));
-        let first = self.claiming(&body, Condition::Absent("owner".to_owned()));
+        let (now, body) = (call.clock.now() / 1000, requested.as_str());
+        let first = self.claiming(body, Condition::Absent("owner".to_owned()));
         let row = match self.write(first.clone(), configuration).await.map_err(unavailable)? {
             Tallied::Done(_) => return Ok(Claimed::First(self)),
             // Made already, by a request whose response was lost.
@@ -105,7 +104,7 @@ impl Claim {
         let is_over = row.note("over").and_then(number).is_some_and(|at| at <= now);
         // No key is free while its first request runs, which may take longer than a key counts.
         let is_over = is_over && (row.note("done").is_some() || !is_alive(&row, now));
-        if !is_over && row.note("body") != Some(body.as_str()) {
+        if !is_over && row.note("body") != Some(body) {
             return Err(other_body());
         }
         if !is_over && let Some(done) = row.note("done") {
@@ -117,7 +116,7 @@ impl Claim {
 
         let owner = row.note("owner").unwrap_or_default().to_owned();
         // On the condition that the owner is still the dead one: of several callers one wins.
-        let again = self.claiming(&body, Condition::Is("owner".to_owned(), owner));
+        let again = self.claiming(body, Condition::Is("owner".to_owned(), owner));
         // A store may remove a row that is over between the two writes.
         for change in [again, first] {
             let written = self.write(change, configuration).await.map_err(unavailable)?;

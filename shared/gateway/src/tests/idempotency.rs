@@ -49,6 +49,27 @@ async fn a_repeated_request_gets_the_first_response() {
 }
 
 #[tokio::test]
+async fn a_request_is_the_same_after_an_operator_has_changed_its_tenant() {
+    for (stream, cached) in [(false, ""), (true, ""), (false, "cache: { enabled: true }\n")] {
+        let first = provider([openai::completion("Hi"), openai::completion("Hi")]).await;
+        let yaml = format!("{}{cached}", config(&[("first", &first)]));
+        let gateway = TestGateway::start(&yaml).await;
+        gateway.answer(keyed(&gateway, "both", false).await).await.unwrap();
+        gateway.gateway.drain().await;
+        let changed = tenant(|it| {
+            it.requests.system_prompt = Some("Be kind.".to_owned());
+            it.requests.max_output_tokens = Some(77);
+        });
+        let call = Call { tenant: changed.clone(), ..keyed(&gateway, "both", stream).await };
+        let reply = gateway.answer(call).await.unwrap();
+        assert_eq!((reply.cache, first.requests().len()), (CacheOutcome::Hit, 1));
+        // Without the key it is another request, which is made under the settings of now.
+        gateway.answer(gateway.call_of(&changed, "both", false).await).await.unwrap();
+        assert_eq!(first.requests()[1].json()["messages"][0]["content"], "Be kind.");
+    }
+}
+
+#[tokio::test]
 async fn while_the_first_runs_others_have_to_wait() {
     let latch = Latch::new();
     let steps = [openai::role(), openai::chunk("Hi"), Step::Latch(latch.clone())];
