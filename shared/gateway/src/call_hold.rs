@@ -38,6 +38,8 @@ pub(crate) struct CallHold {
     /// The tokens that the hold pays for.
     covered_input: u64,
     covered_output: u64,
+    /// The tokens that one attempt is expected to read.
+    estimated_input: u64,
     /// Behind a lock, so that a call can be looked at from several threads; it is never contended.
     growth: Option<(Extra, Mutex<Growth>)>,
 }
@@ -49,12 +51,34 @@ pub(crate) struct Progress {
     pub(crate) usage: Option<Usage>,
     /// How many tokens were written, about.
     pub(crate) written_tokens: u64,
+    /// What attempts used that broke off or were slower than another.
+    pub(crate) carried: Usage,
 }
 
 impl Progress {
     /// The output tokens so far: what was reported, or at least what was written.
     fn output(&self) -> u64 {
-        self.usage.unwrap_or_default().all_output().max(self.written_tokens)
+        let own = self.usage.unwrap_or_default().all_output().max(self.written_tokens);
+        self.carried.all_output().saturating_add(own)
+    }
+
+    /// The input tokens so far, of which an attempt that goes on for another has reported none yet.
+    fn input(&self, estimate: u64) -> u64 {
+        let expected = if self.goes_on() { estimate } else { 0 };
+        // What was written so far is a part of the prompt of who goes on with it.
+        let expected = expected.saturating_add(self.carried.all_output());
+        let own = self.usage.map_or(expected, |usage| usage.all_input());
+        self.carried.all_input().saturating_add(own)
+    }
+
+    /// Whether the response goes on behind attempts that used something.
+    fn goes_on(&self) -> bool {
+        self.carried != Usage::default()
+    }
+
+    /// Whether another attempt is about to go on, of which nothing has come yet.
+    fn is_between(&self) -> bool {
+        self.goes_on() && self.usage.is_none() && self.written_tokens == 0
     }
 }
 
@@ -66,9 +90,16 @@ impl CallHold {
         settlements: Arc<Settlements>,
     ) -> Self {
         let covered_input = demand.demand.input;
-        let covered_output = demand.demand.all_output();
-        let growth = None;
-        Self { reservation, limits, demand, settlements, covered_input, covered_output, growth }
+        Self {
+            reservation,
+            limits,
+            demand,
+            settlements,
+            covered_input,
+            covered_output: demand.demand.all_output(),
+            estimated_input: demand.one_input,
+            growth: None,
+        }
     }
 
     /// The money that is held; none where no budget applies.
@@ -100,8 +131,8 @@ impl CallHold {
         let growth = growth.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Poll::Ready(outcome) = growth.as_mut().poll(cx) else {
             // As long as the hold pays for what has come, the stream goes on while the write is
-            // made.
-            let has_room = progress.output() <= self.covered_output;
+            // made. Another target is asked only when its input is paid for.
+            let has_room = progress.output() <= self.covered_output && !progress.is_between();
             return if has_room { Poll::Ready(None) } else { Poll::Pending };
         };
         self.growth = None;
@@ -130,7 +161,6 @@ impl CallHold {
         progress: Progress,
         (clock, allowed): (Clock, Duration),
     ) -> Option<Extra> {
-        let usage = progress.usage.unwrap_or_default();
         let mut extra = Extra::default();
         let now = clock.now() / 1000;
         // A hold that ends while its stream goes on would be charged as lost.
@@ -148,9 +178,9 @@ impl CallHold {
         if threshold < written {
             extra.output = written.saturating_sub(self.covered_output) + MORE_OUTPUT_TOKENS;
         }
-        let input = usage.all_input().saturating_sub(self.covered_input);
+        let input = progress.input(self.estimated_input).saturating_sub(self.covered_input);
         // Some providers report their input late, or more of it than was estimated.
-        self.covered_input += input;
+        self.covered_input = self.covered_input.saturating_add(input);
         let price = self.demand.demand.price;
         extra.cost = price.map_or(MicroDollars(0), |price| price.cost(input, extra.output));
         (extra != Extra::default()).then_some(extra)

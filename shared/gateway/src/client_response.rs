@@ -190,6 +190,9 @@ impl Metered {
             // Before the next events, so that a stream that is out of money stops before it
             // delivers more.
             if let Some(error) = ready!(self.running.poll_hold(cx)) {
+                if let Some(rescue) = &mut self.rescue {
+                    rescue.withdraw(&mut self.running);
+                }
                 self.running.stop(&error);
                 return Poll::Ready(Some(Err(error)));
             }

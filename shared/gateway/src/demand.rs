@@ -5,7 +5,7 @@ use formats::{GatewayRequest, RequestedOutput};
 use routing::RoutePlan;
 use tenants::{Demand, InputSize, Limits, Unpriced, WorstPrice, max_output_tokens};
 
-use crate::Call;
+use crate::{Call, hedging::is_hedgeable};
 
 /// About how many bytes of a request's JSON make one token, where the request cannot be decoded.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -16,6 +16,8 @@ pub(crate) struct CallDemand {
     pub(crate) demand: Demand,
     /// Whether the client, the model or the tenant bounds the output.
     pub(crate) is_bounded: bool,
+    /// The input tokens of one attempt.
+    pub(crate) one_input: u64,
 }
 
 /// The most that a call may use at any target of its plan.
@@ -24,13 +26,16 @@ pub(crate) fn demand(call: &Call, plan: &RoutePlan, limits: &Limits) -> CallDema
     // Nothing looks at the estimate then, and the request need not be decoded for it.
     if limits.budget.is_none() && !counts_tokens {
         let demand = Demand { input: 0, output: 0, choices: 1, price: None };
-        return CallDemand { demand, is_bounded: true };
+        return CallDemand { demand, is_bounded: true, one_input: 0 };
     }
-    let input = input_size(&call.request).upper_estimate();
+    let one_input = input_size(&call.request).upper_estimate();
     let (output, choices, is_bounded) = output(call, plan);
     let unpriced = limits.budget.as_ref().map(|it| it.unpriced).unwrap_or_default();
-    let price = max_price(call, plan, input, unpriced);
-    CallDemand { demand: Demand { input, output, choices, price }, is_bounded }
+    let price = max_price(call, plan, one_input, unpriced);
+    // Of two attempts side by side both read the prompt.
+    let is_hedged = plan.hedge.is_some() && is_hedgeable(&call.request);
+    let input = if is_hedged { one_input.saturating_mul(2) } else { one_input };
+    CallDemand { demand: Demand { input, output, choices, price }, is_bounded, one_input }
 }
 
 /// What a request says about its size.

@@ -3,6 +3,7 @@
 use std::{future::Future, pin::Pin, time::Instant};
 
 use canonical::{Error, ErrorKind, Result, Task};
+use formats::GatewayRequest;
 use providers::UpstreamResponse;
 use routing::{Attempt, AttemptEnd, AttemptId, Hedge};
 
@@ -34,15 +35,12 @@ pub(crate) async fn send_next(
         let since = Instant::now();
         let now = running.call.clock.instant();
         let failover = running.failover.as_mut().ok_or_else(no_plan)?;
-        // Only streams: of a whole response nobody knows whether it is slow or long.
-        let hedge = failover.plan().hedge.filter(|_| running.call.request.stream);
+        let hedge = failover.plan().hedge.filter(|_| is_hedgeable(&running.call.request));
         let first = Racer::new(sender, failover.next(now)?);
         running.show_attempt();
         let (id, sent) = match hedge {
-            Some(hedge) if sender.request().task == Task::Chat => {
-                race(running, sender, first, hedge).await?
-            }
-            _ => (first.id, first.call.await),
+            Some(hedge) => race(running, sender, first, hedge).await?,
+            None => (first.id, first.call.await),
         };
         running.note_wait(since);
         match sent {
@@ -53,6 +51,12 @@ pub(crate) async fn send_next(
             Sent::PassedOver(error) => running.passed_over(id, error),
         }
     }
+}
+
+/// Whether another attempt may start beside one that is silent. Only in streams: of a whole response
+/// nobody knows whether it is slow or long.
+pub(crate) fn is_hedgeable(request: &GatewayRequest) -> bool {
+    request.stream && request.task == Task::Chat
 }
 
 /// Waits for an attempt, and starts another beside it when it is silent for too long: the first that

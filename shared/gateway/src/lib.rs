@@ -14,6 +14,7 @@ mod call;
 mod call_contents;
 mod call_hold;
 mod call_plan;
+mod carried;
 mod client_response;
 mod configuration;
 mod cooldown_store;

@@ -23,7 +23,7 @@ use canonical::{
 };
 use config::Rescue as Setting;
 use providers::{EventStream, UpstreamBody, UpstreamResponse};
-use routing::{Attempt, AttemptId, RoutePlan};
+use routing::{Attempt, AttemptEnd, AttemptId, RoutePlan};
 
 use crate::{
     Call,
@@ -101,6 +101,14 @@ impl Rescue {
     /// Whether another target is being attempted.
     pub(crate) fn is_pending(&self) -> bool {
         self.pending.is_some()
+    }
+
+    /// Gives up an attempt that was not made yet, since nothing is left to pay for it.
+    pub(crate) fn withdraw(&mut self, running: &mut RunningCall) {
+        let now = running.call.clock.instant();
+        if let (Some(pending), Some(failover)) = (self.pending.take(), &mut running.failover) {
+            failover.ended(pending.id, AttemptEnd::Canceled, now);
+        }
     }
 
     /// What the client is told of a seam, once.

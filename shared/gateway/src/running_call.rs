@@ -1,7 +1,6 @@
 //! A call with its attempts: closed exactly once, with everything that its record has to hold.
 
 use std::{
-    cell::LazyCell,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -9,8 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use canonical::{
-    Content, Error, ErrorKind, GatewayResponse, MicroDollars, Outcome, ResponseBody, Result,
-    StreamEvent, Usage,
+    Content, Error, GatewayResponse, MicroDollars, Outcome, ResponseBody, Result, StreamEvent,
+    Usage,
 };
 use providers::{KeptResponse, OutputEstimate, UpstreamBody, UpstreamResponse};
 use routing::{AttemptEnd, AttemptId, Failover, Health, MinSpeed};
@@ -52,9 +51,9 @@ pub(crate) struct RunningCall {
     /// What attempts hold of their providers' limits.
     pub(crate) permits: Vec<(AttemptId, Permit)>,
     /// What attempts used that do not give the response, or only its beginning: at which target.
-    carried: Vec<((String, String), Usage)>,
+    pub(crate) carried: Vec<((String, String), Usage)>,
     /// The attempt that responded, until it ends.
-    attempt: Option<AttemptId>,
+    pub(crate) attempt: Option<AttemptId>,
     configuration: Configuration,
     closed: Option<Arc<CallRecord>>,
 }
@@ -254,7 +253,8 @@ impl RunningCall {
     /// wait, and renews its claim. The error ends the stream.
     pub(crate) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<Option<Error>> {
         self.storage.renew_claim(&self.call, &self.configuration);
-        let progress = Progress { usage: self.usage, written_tokens: self.written_tokens };
+        let carried = self.carried_usage();
+        let progress = Progress { usage: self.usage, written_tokens: self.written_tokens, carried };
         let time = (self.call.clock, self.call.time_allowed());
         self.permits.iter_mut().for_each(|(_, permit)| permit.renew(self.call.clock));
         match &mut self.hold {
@@ -270,6 +270,7 @@ impl RunningCall {
         }
         // A stream that broke and was not rescued has used what is carried, and nothing more.
         let has_response = self.attempt.is_some() || self.carried.is_empty();
+        self.carry_attempts_under_way();
         if let Some(failover) = &mut self.failover {
             let now = self.call.clock.instant();
             if let Some(id) = self.attempt.take() {
@@ -374,19 +375,6 @@ impl RunningCall {
         }
     }
 
-    /// What the input costs of attempts that got no response in time: their providers may have read
-    /// it.
-    fn cost_of_timeouts(&self) -> MicroDollars {
-        let timeout = Outcome::Failed(ErrorKind::Timeout.code());
-        let attempts = self.call.record.attempts.iter().filter(|it| it.outcome == timeout);
-        let input = LazyCell::new(|| input_tokens(&self.call.request));
-        let costs = attempts.filter_map(|it| {
-            let usage = Usage { input: *input, ..Usage::default() };
-            self.call.snapshot.cost(&it.provider, &it.model, &usage)
-        });
-        MicroDollars(costs.map(|cost| cost.0).fold(0, u64::saturating_add))
-    }
-
     /// The usage of the call: as reported where the response is whole, else at least what was seen.
     fn usage_record(&self, is_complete: bool) -> Option<UsageRecord> {
         if let Some(tokens) = self.usage.filter(|_| is_complete) {
@@ -433,44 +421,10 @@ impl RunningCall {
         (self.usage, self.written_tokens) = (None, 0);
     }
 
-    /// Notes what an attempt used that does not give the response, or only its beginning.
-    pub(crate) fn carry(&mut self, target: (String, String), usage: Usage) {
-        self.carried.push((target, usage));
-    }
-
-    /// What such attempts used together.
-    pub(crate) fn carried_usage(&self) -> Usage {
-        let usages = self.carried.iter().map(|(_, usage)| usage);
-        usages.fold(Usage::default(), |sum, usage| sum.plus(usage))
-    }
-
     /// Tells the limits of the provider how many tokens were used.
     fn note_tokens(&mut self, usage: &Usage) {
         let tokens = usage.all_input().saturating_add(usage.all_output());
         self.permits.iter_mut().for_each(|(_, permit)| permit.used(tokens));
-    }
-
-    /// Usage and cost together with those of attempts that did not give the response.
-    fn with_carried(
-        &self,
-        usage: Option<UsageRecord>,
-        cost: Option<MicroDollars>,
-    ) -> (Option<UsageRecord>, Option<MicroDollars>) {
-        if self.carried.is_empty() {
-            return (usage, cost);
-        }
-        let carried = self.carried_usage();
-        let tokens = usage.map_or(carried, |usage| usage.tokens.plus(&carried));
-        let sum = UsageRecord { tokens, source: UsageSource::Estimated };
-        let costs = self.carried.iter().map(|((provider, model), usage)| {
-            self.call.snapshot.cost(provider, model, usage).map(|cost| cost.0)
-        });
-        let own = match usage {
-            Some(_) => cost.map(|cost| cost.0),
-            None => Some(0),
-        };
-        let cost = costs.chain([own]).sum::<Option<u64>>().map(MicroDollars);
-        (Some(sum), cost)
     }
 
     /// Waits for a provider, and notes how long that took.

@@ -155,6 +155,11 @@ impl Failover {
         Some(self.start(hedge, left, now))
     }
 
+    /// The attempts that run.
+    pub fn running(&self) -> impl Iterator<Item = AttemptId> {
+        self.running.iter().map(|running| running.id)
+    }
+
     /// Whether an attempt runs.
     pub fn is_running(&self) -> bool {
         !self.running.is_empty()

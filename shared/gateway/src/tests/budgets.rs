@@ -344,3 +344,92 @@ async fn daily_tokens_are_counted_as_the_provider_counts_them() {
     let used: Vec<(u64, u64)> = usage.quotas.iter().map(|it| (it.used, it.held)).collect();
     assert_eq!(used, [(27, 0), (36, 0)]);
 }
+
+/// A text of a thousand tokens, for which twice as many are held.
+fn long_prompt() -> String {
+    "word".repeat(1_000)
+}
+
+/// A gateway whose streams are rescued, with these providers of the same price.
+async fn rescuing(providers: &[(&str, &FakeProvider)]) -> TestGateway {
+    let mut yaml = config(providers).replace("name: both\n", "name: both\n    rescue: continue\n");
+    for (name, _) in providers.iter().skip(1) {
+        let price = "model: gpt-4o-mini, input: 1, output: 1000";
+        yaml.push_str(&format!("  - {{ provider: {name}, {price} }}\n"));
+    }
+    TestGateway::start(&yaml.replace("input: 1,", "input: 1000,")).await
+}
+
+/// A call for at most ten tokens about a long prompt.
+async fn short_answer(gateway: &TestGateway, tenant: &Arc<Tenant>) -> Call {
+    let prompt = long_prompt();
+    let body = format!(
+        r#"{{"model":"both","stream":true,"max_tokens":10,"messages":[{{"role":"user","content":"{prompt}"}}]}}"#
+    );
+    let call = call_with(gateway, tenant, &OpenAiChat, &body).await;
+    assert_eq!(call.request.requested_output().max_tokens, Some(10));
+    call
+}
+
+fn broken() -> ScriptedResponse {
+    ScriptedResponse::stream([openai::role(), openai::chunk("Once upon"), Step::Cut])
+}
+
+#[tokio::test]
+async fn a_rescued_stream_holds_what_each_of_its_prompts_costs() {
+    let (first, second) = (provider([broken()]).await, provider([broken()]).await);
+    let third = provider([whole_stream()]).await;
+    let gateway = rescuing(&[("first", &first), ("second", &second), ("third", &third)]).await;
+    let tenant = budgeted(AMPLE);
+    let mut stream = gateway.stream_of(short_answer(&gateway, &tenant).await).await;
+    assert_eq!(read_events(&mut stream, usize::MAX).await, None);
+    stream.finish();
+    let used = usage(&gateway, &tenant).await.used;
+    let record = gateway.record().await;
+    assert_eq!(record.settled, Some(MicroDollars(used)));
+    assert!(2_000_000 < used && record.settled <= record.hold, "{record:?}");
+}
+
+#[tokio::test]
+async fn no_target_goes_on_whose_prompt_cannot_be_paid() {
+    let (first, second) = (provider([broken()]).await, provider([broken()]).await);
+    let third = provider([whole_stream()]).await;
+    let gateway = rescuing(&[("first", &first), ("second", &second), ("third", &third)]).await;
+    // Enough for two prompts, and a little.
+    let tenant = budgeted(2_100_000);
+    let mut stream = gateway.stream_of(short_answer(&gateway, &tenant).await).await;
+    assert_eq!(read_events(&mut stream, usize::MAX).await, Some(ErrorKind::BudgetExceeded));
+    drop(stream);
+    assert!(third.requests().is_empty());
+    assert!(usage(&gateway, &tenant).await.used <= 2_100_000);
+    let outcome = gateway.record().await.attempts.last().unwrap().outcome;
+    assert_eq!(outcome, Outcome::Canceled);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_another_target_goes_on_pays_for_its_prompt() {
+    let (first, second) = (provider([broken()]).await, provider([ScriptedResponse::hang()]).await);
+    let gateway = rescuing(&[("first", &first), ("second", &second)]).await;
+    let tenant = budgeted(AMPLE);
+    let mut stream = gateway.stream_of(short_answer(&gateway, &tenant).await).await;
+    tokio::select! {
+        _ = read_events(&mut stream, usize::MAX) => panic!("nobody goes on"),
+        _ = second.wait_for_requests(1) => {}
+    }
+    drop(stream);
+    let used = usage(&gateway, &tenant).await.used;
+    assert!((2_000_000..2_200_000).contains(&used), "{used}");
+}
+
+#[tokio::test]
+async fn a_stream_that_may_be_hedged_holds_two_prompts() {
+    let (first, second) = (provider([]).await, provider([]).await);
+    let yaml = config(&[("first", &first), ("second", &second)]);
+    let yaml = yaml.replace("name: both\n", "name: both\n    hedge: 1s\n");
+    let (gateway, tenant) = (TestGateway::start(&yaml).await, budgeted(AMPLE));
+    let held = async |stream: bool| {
+        let call = gateway.call_of(&tenant, "both", stream).await;
+        demand(&call, &resolve(&call).unwrap(), &tenant.settings.limits()).demand.input
+    };
+    assert_eq!(held(true).await, 2 * held(false).await);
+}

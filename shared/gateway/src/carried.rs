@@ -1,0 +1,75 @@
+//! What attempts used that do not give the response of their call, or only its beginning: the client
+//! pays for them, too.
+
+use std::cell::LazyCell;
+
+use canonical::{ErrorKind, MicroDollars, Outcome, Usage};
+use telemetry::{UsageRecord, UsageSource};
+
+use crate::{demand::input_tokens, running_call::RunningCall};
+
+impl RunningCall {
+    /// Notes what an attempt used that does not give the response, or only its beginning.
+    pub(crate) fn carry(&mut self, target: (String, String), usage: Usage) {
+        self.carried.push((target, usage));
+    }
+
+    /// What such attempts used together.
+    pub(crate) fn carried_usage(&self) -> Usage {
+        let usages = self.carried.iter().map(|(_, usage)| usage);
+        usages.fold(Usage::default(), |sum, usage| sum.plus(usage))
+    }
+
+    /// Notes what an attempt may have used that was to go on with a broken response, of which nothing
+    /// has come: its provider may have read the input.
+    pub(crate) fn carry_attempts_under_way(&mut self) {
+        let Some(failover) = self.failover.as_ref().filter(|_| !self.carried.is_empty()) else {
+            return;
+        };
+        let silent = failover.running().filter(|id| Some(*id) != self.attempt);
+        let silent = silent.map(|id| failover.attempt(id));
+        let targets: Vec<_> = silent.map(|it| (it.provider.clone(), it.model.clone())).collect();
+        for target in targets {
+            // What was written so far is a part of its prompt.
+            let written = self.carried_usage().all_output();
+            let input = input_tokens(&self.call.request).saturating_add(written);
+            self.carry(target, Usage { input, ..Usage::default() });
+        }
+    }
+
+    /// Usage and cost together with those of attempts that did not give the response.
+    pub(crate) fn with_carried(
+        &self,
+        usage: Option<UsageRecord>,
+        cost: Option<MicroDollars>,
+    ) -> (Option<UsageRecord>, Option<MicroDollars>) {
+        if self.carried.is_empty() {
+            return (usage, cost);
+        }
+        let carried = self.carried_usage();
+        let tokens = usage.map_or(carried, |usage| usage.tokens.plus(&carried));
+        let sum = UsageRecord { tokens, source: UsageSource::Estimated };
+        let costs = self.carried.iter().map(|((provider, model), usage)| {
+            self.call.snapshot.cost(provider, model, usage).map(|cost| cost.0)
+        });
+        let own = match usage {
+            Some(_) => cost.map(|cost| cost.0),
+            None => Some(0),
+        };
+        let cost = costs.chain([own]).sum::<Option<u64>>().map(MicroDollars);
+        (Some(sum), cost)
+    }
+
+    /// What the input costs of attempts that got no response in time: their providers may have read
+    /// it.
+    pub(crate) fn cost_of_timeouts(&self) -> MicroDollars {
+        let timeout = Outcome::Failed(ErrorKind::Timeout.code());
+        let attempts = self.call.record.attempts.iter().filter(|it| it.outcome == timeout);
+        let input = LazyCell::new(|| input_tokens(&self.call.request));
+        let costs = attempts.filter_map(|it| {
+            let usage = Usage { input: *input, ..Usage::default() };
+            self.call.snapshot.cost(&it.provider, &it.model, &usage)
+        });
+        MicroDollars(costs.map(|cost| cost.0).fold(0, u64::saturating_add))
+    }
+}
