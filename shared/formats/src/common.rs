@@ -17,6 +17,7 @@ pub(crate) mod media_type;
 pub(crate) mod model_name;
 pub(crate) mod multipart;
 pub(crate) mod object_schema;
+pub(crate) mod opaque_size;
 pub(crate) mod param_names;
 pub(crate) mod redact;
 pub(crate) mod request_policy;

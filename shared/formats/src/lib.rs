@@ -26,6 +26,7 @@ pub use common::error_body::from_provider;
 pub use common::estimate::{ConversationSize, conversation_size, estimated_tokens};
 pub use common::finish_reason::missing as missing_finish_reason;
 pub use common::model_name::with_model_name;
+pub use common::opaque_size::OpaqueSize;
 pub use common::redact::{redact, without_secrets};
 pub use common::request_policy::{RequestPolicy, SystemPromptPolicy};
 pub use common::requested_output::{OutputMembers, RequestedOutput};

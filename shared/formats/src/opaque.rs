@@ -15,7 +15,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, Inbound, Outbound,
-    OutboundText, OutputMembers, RawObject, StreamDecoder, StreamEncoder, error_body, json,
+    OutboundText, OutputMembers, RawObject, StreamDecoder, StreamEncoder, bounded_tokens,
+    error_body, json,
     multipart::Form,
     openai::{chat, responses},
 };
@@ -203,7 +204,7 @@ fn usage(json: &RawValue) -> Option<Usage> {
     }
     chat::usage(json).or_else(|| responses::usage(json)).or_else(|| {
         let total: Total = serde_json::from_str(json.get()).ok()?;
-        Some(Usage { input: total.total_tokens?, ..Usage::default() })
+        Some(Usage { input: bounded_tokens(Some(total.total_tokens?)), ..Usage::default() })
     })
 }
 
@@ -255,6 +256,7 @@ mod tests {
             (r#"{"prompt_tokens":3,"completion_tokens":2}"#, 3, 2),
             (r#"{"input_tokens":3,"output_tokens":2,"total_tokens":5}"#, 3, 2),
             (r#"{"total_tokens":3}"#, 3, 0),
+            (r#"{"total_tokens":18446744073709551615}"#, 1 << 40, 0),
         ] {
             let usage = usage(serde_json::from_str(json).unwrap()).unwrap();
             assert_eq!((usage.all_input(), usage.all_output()), (input, output), "{json}");

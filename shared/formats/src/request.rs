@@ -7,7 +7,10 @@ use std::{borrow::Cow, fmt, ops::Range, sync::OnceLock};
 use bytes::Bytes;
 use canonical::{CanonicalRequest, Field, Result, Task};
 
-use crate::{EncodeOptions, EncodedRequest, OutputMembers, RequestPolicy, RequestedOutput, json};
+use crate::{
+    EncodeOptions, EncodedRequest, OpaqueSize, OutputMembers, RequestPolicy, RequestedOutput,
+    common::opaque_size::opaque_size, json,
+};
 
 /// A wire format, as far as a request in the format needs it later.
 pub struct Format {
@@ -124,6 +127,11 @@ impl GatewayRequest {
     /// How much output the request asks for, whether or not it can be decoded.
     pub fn requested_output(&self) -> RequestedOutput {
         self.format.output.read(&self.raw)
+    }
+
+    /// How much a request that only passes through may use, about.
+    pub fn opaque_size(&self) -> OpaqueSize {
+        opaque_size(self.task, &self.raw)
     }
 
     /// Whether a policy can limit the output of the request.

@@ -1,7 +1,7 @@
 //! The demand of a call: the most that it may use, for the ledger to hold.
 
 use canonical::CanonicalRequest;
-use formats::{GatewayRequest, RequestedOutput};
+use formats::{GatewayRequest, OpaqueSize, RequestedOutput};
 use routing::RoutePlan;
 use tenants::{Demand, InputSize, Limits, Unpriced, WorstPrice, max_output_tokens};
 
@@ -9,6 +9,9 @@ use crate::{Call, hedging::is_hedgeable};
 
 /// About how many bytes of a request's JSON make one token, where the request cannot be decoded.
 const BYTES_PER_TOKEN: u64 = 4;
+
+/// How many tokens a part of what cannot be shortened has.
+const OPAQUE_PART: u64 = 16;
 
 /// The most that a call may use, and whether its provider holds it to its output.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +43,10 @@ pub(crate) fn demand(call: &Call, plan: &RoutePlan, limits: &Limits) -> CallDema
 
 /// What a request says about its size.
 fn input_size(request: &GatewayRequest) -> InputSize {
-    let bytes = request.raw.body.len() as u64;
+    if request.task.is_opaque() {
+        let OpaqueSize { text_bytes, media_tokens, .. } = request.opaque_size();
+        return InputSize { media_tokens, ..of_bytes(text_bytes) };
+    }
     match request.canonical() {
         Ok(CanonicalRequest::Conversation(conversation)) => {
             let size = formats::conversation_size(conversation);
@@ -51,12 +57,12 @@ fn input_size(request: &GatewayRequest) -> InputSize {
             }
         }
         // What only a provider understands is counted by its bytes.
-        Ok(CanonicalRequest::Embedding(_)) | Err(_) => InputSize {
-            estimated_tokens: bytes / BYTES_PER_TOKEN,
-            characters: bytes,
-            media_tokens: 0,
-        },
+        Ok(CanonicalRequest::Embedding(_)) | Err(_) => of_bytes(request.raw.body.len() as u64),
     }
+}
+
+fn of_bytes(bytes: u64) -> InputSize {
+    InputSize { estimated_tokens: bytes / BYTES_PER_TOKEN, characters: bytes, media_tokens: 0 }
 }
 
 /// How many tokens a request has, about: by its text and media, or by its bytes where it cannot be
@@ -68,6 +74,11 @@ pub(crate) fn input_tokens(request: &GatewayRequest) -> u64 {
 
 /// The output tokens of one choice, how many choices there are, and whether anything bounds them.
 fn output(call: &Call, plan: &RoutePlan) -> (u64, u64, bool) {
+    if call.request.task.is_opaque() {
+        // In parts too small to be shortened: no limit bounds an image or a recording.
+        let parts = call.request.opaque_size().output_tokens.div_ceil(OPAQUE_PART);
+        return (if parts == 0 { 0 } else { OPAQUE_PART }, parts, true);
+    }
     if !call.request.task.writes_text() {
         return (0, 1, true);
     }

@@ -81,6 +81,12 @@ impl<'a> Form<'a> {
         Ok(std::str::from_utf8(content).ok())
     }
 
+    /// The name and the content of each part.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = (&str, &'a [u8])> {
+        let content = |it: &Part| self.body.get(it.content.clone()).unwrap_or_default();
+        self.parts.iter().map(move |it| (it.name.as_str(), content(it)))
+    }
+
     /// The form with another value for one field, which is added where there is none.
     pub(crate) fn with_text(&self, name: &str, value: &str) -> Bytes {
         let mut out = Vec::with_capacity(self.body.len() + value.len() + 128);

@@ -433,3 +433,42 @@ async fn a_stream_that_may_be_hedged_holds_two_prompts() {
     };
     assert_eq!(held(true).await, 2 * held(false).await);
 }
+
+/// A call for images with these members.
+async fn images(gateway: &TestGateway, tenant: &Arc<Tenant>, members: &str) -> Call {
+    let body = format!(r#"{{"model":"both","prompt":"A cat"{members}}}"#);
+    call_with(gateway, tenant, &formats::opaque::IMAGES, &body).await
+}
+
+#[tokio::test]
+async fn images_in_flight_hold_what_each_of_them_costs() {
+    let body = r#"{"data":[],"usage":{"input_tokens":9,"output_tokens":12}}"#;
+    let image = || ScriptedResponse::raw(200, "application/json", body);
+    let first = provider([image(), image()]).await;
+    let gateway = gateway(&first).await;
+    let tenant = budgeted(2 * 6_240_000 + 1_000);
+    let mut limits = CallLimits::default();
+    let two = images(&gateway, &tenant, r#","n":2"#).await;
+    let two = gateway.gateway.admit_call(two, &mut limits).await.unwrap();
+    assert!(!limits.is_capped);
+    let low = async || images(&gateway, &tenant, r#","quality":"low""#).await;
+    let refused = gateway.answer(low().await).await.unwrap_err();
+    assert_eq!((refused.status(), refused.limit.clone().unwrap().should_retry), (429, true));
+    gateway.gateway.respond(two).await.unwrap();
+    assert_eq!(usage(&gateway, &tenant).await.used, 9 + 12_000);
+    gateway.answer(low().await).await.unwrap();
+    assert_eq!(usage(&gateway, &tenant).await.used, 2 * (9 + 12_000));
+    let three = images(&gateway, &tenant, r#","n":3"#).await;
+    let refused = gateway.answer(three).await.unwrap_err();
+    assert_eq!(refused.limit.clone().unwrap().reason, "request_exceeds_budget");
+}
+
+#[tokio::test]
+async fn an_image_without_usage_is_charged_as_held() {
+    let image = ScriptedResponse::raw(200, "application/json", r#"{"data":[]}"#);
+    let first = provider([image]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(AMPLE));
+    gateway.answer(images(&gateway, &tenant, r#","quality":"medium""#).await).await.unwrap();
+    let used = usage(&gateway, &tenant).await.used;
+    assert!((1_584_000..1_585_000).contains(&used), "{used}");
+}
