@@ -3,7 +3,7 @@
 
 use std::cell::LazyCell;
 
-use canonical::{ErrorKind, MicroDollars, Outcome, Usage};
+use canonical::{AttemptRecord, ErrorKind, MicroDollars, Outcome, Usage};
 use telemetry::{UsageRecord, UsageSource};
 
 use crate::{demand::input_tokens, running_call::RunningCall};
@@ -27,14 +27,19 @@ impl RunningCall {
             return;
         };
         let silent = failover.running().filter(|id| Some(*id) != self.attempt);
-        let silent = silent.map(|id| failover.attempt(id));
-        let targets: Vec<_> = silent.map(|it| (it.provider.clone(), it.model.clone())).collect();
-        for target in targets {
-            // What was written so far is a part of its prompt.
-            let written = self.carried_usage().all_output();
-            let input = input_tokens(&self.call.request).saturating_add(written);
-            self.carry(target, Usage { input, ..Usage::default() });
-        }
+        let silent: Vec<_> = silent.map(|id| failover.attempt(id).clone()).collect();
+        // What was written so far is a part of their prompts.
+        let written = self.carried_usage().all_output();
+        silent.iter().for_each(|attempt| self.carry_silent(attempt, written));
+    }
+
+    /// Notes what an attempt may have used of which nothing has come: its provider may have read the
+    /// input, to which so many tokens were added, and reasoned about it.
+    pub(crate) fn carry_silent(&mut self, attempt: &AttemptRecord, added: u64) {
+        let input = input_tokens(&self.call.request).saturating_add(added);
+        let output = self.unseen_reasoning(attempt, attempt.duration_ms);
+        let target = (attempt.provider.clone(), attempt.model.clone());
+        self.carry(target, Usage { input, output, ..Usage::default() });
     }
 
     /// Usage and cost together with those of attempts that did not give the response.
@@ -60,14 +65,16 @@ impl RunningCall {
         (Some(sum), cost)
     }
 
-    /// What the input costs of attempts that got no response in time: their providers may have read
-    /// it.
+    /// What attempts may cost that got no response in time: their providers may have read the input, and
+    /// written until then.
     pub(crate) fn cost_of_timeouts(&self) -> MicroDollars {
         let timeout = Outcome::Failed(ErrorKind::Timeout.code());
         let attempts = self.call.record.attempts.iter().filter(|it| it.outcome == timeout);
         let input = LazyCell::new(|| input_tokens(&self.call.request));
         let costs = attempts.filter_map(|it| {
-            let usage = Usage { input: *input, ..Usage::default() };
+            // A provider that says itself that it took too long bills nothing.
+            let output = if it.status.is_none() { self.unseen_output(it) } else { 0 };
+            let usage = Usage { input: *input, output, ..Usage::default() };
             self.call.snapshot.cost(&it.provider, &it.model, &usage)
         });
         MicroDollars(costs.map(|cost| cost.0).fold(0, u64::saturating_add))

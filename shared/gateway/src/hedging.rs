@@ -121,11 +121,8 @@ impl RunningCall {
         let now = self.call.clock.instant();
         let Some(failover) = &mut self.failover else { return };
         failover.ended(id, AttemptEnd::Canceled, now);
-        let attempt = failover.attempt(id);
-        let target = (attempt.provider.clone(), attempt.model.clone());
-        let input = crate::demand::input_tokens(&self.call.request);
-        let usage = canonical::Usage { input, ..canonical::Usage::default() };
-        self.carry(target, usage);
+        let attempt = failover.attempt(id).clone();
+        self.carry_silent(&attempt, 0);
     }
 
     /// Notes that a target was not asked, since a limit of the operator's own is reached.

@@ -40,6 +40,7 @@ mod settlement;
 mod snapshot;
 mod stream_speed;
 mod target_order;
+mod unseen;
 mod usage_events;
 
 use std::{

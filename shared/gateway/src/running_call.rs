@@ -52,6 +52,8 @@ pub(crate) struct RunningCall {
     pub(crate) permits: Vec<(AttemptId, Permit)>,
     /// What attempts used that do not give the response, or only its beginning: at which target.
     pub(crate) carried: Vec<((String, String), Usage)>,
+    /// The attempt that responded, also when it has ended.
+    pub(crate) responded: Option<AttemptId>,
     /// The attempt that responded, until it ends.
     pub(crate) attempt: Option<AttemptId>,
     configuration: Configuration,
@@ -73,6 +75,7 @@ impl RunningCall {
             session: None,
             permits: vec![],
             carried: vec![],
+            responded: None,
             attempt: None,
             configuration,
             closed: None,
@@ -103,7 +106,7 @@ impl RunningCall {
         if let Some(reset) = response.limit_reset {
             failover.limit_used_up(id, reset, now);
         }
-        self.attempt = Some(id);
+        (self.attempt, self.responded) = (Some(id), Some(id));
         self.configuration.publish_cooldowns(self.call.clock);
         if let Some(session) = self.session {
             let attempt = failover.attempt(id);
@@ -387,7 +390,10 @@ impl RunningCall {
             input: input_tokens(&self.call.request),
             ..Usage::default()
         });
-        tokens.output += self.written_tokens.saturating_sub(tokens.all_output());
+        // What is complete without a report shows all that was written.
+        let unseen = if is_complete { 0 } else { self.unseen_before_response() };
+        let written = self.written_tokens.saturating_add(unseen);
+        tokens.output += written.saturating_sub(tokens.all_output());
         Some(UsageRecord { tokens, source: UsageSource::Estimated })
     }
 

@@ -7,7 +7,7 @@ use testkit::{
     client::ClientResponse,
     lockgate::{Folder, Lockgate},
     openai,
-    provider::{FakeProvider, ScriptedResponse},
+    provider::{FakeProvider, Latch, ScriptedResponse, Step},
 };
 
 use crate::support::{gateway_for, program, provider, send, yaml};
@@ -98,6 +98,57 @@ async fn a_call_larger_than_the_whole_budget_is_refused_as_such() {
     assert_eq!(refused.status, 402);
     let error: Value = refused.json().await.unwrap();
     assert_eq!(error["error"]["reason"], "request_exceeds_budget", "{error}");
+}
+
+/// A gateway whose only target, a model that reasons unless it is told not to, has a second.
+async fn impatient(first: &FakeProvider) -> Lockgate {
+    let rest = rest("budget_usd: 5").replace("small", "gpt-5");
+    gateway_for(first, &format!("{rest}\ndefault_timeout: 1s")).await
+}
+
+/// What the tenant has spent once a call is settled, in thousandths of a dollar: tokens of output.
+async fn spent(gateway: &Lockgate) -> u64 {
+    for _ in 0..200 {
+        let usage = send(gateway, "GET", "/v1/usage", &[("x-api-key", KEY)], "").await;
+        let usage: Value = usage.json().await.unwrap();
+        let (used, held) = (&usage["total_cost_usd"], &usage["held_usd"]);
+        if used.as_f64() != Some(0.0) && held.as_f64() == Some(0.0) {
+            return (used.as_f64().unwrap() * 1_000.0) as u64;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("nothing was spent");
+}
+
+#[tokio::test]
+async fn a_whole_response_that_comes_too_late_is_charged_for_what_was_written_until_then() {
+    let first = FakeProvider::start().await;
+    first.respond_with([ScriptedResponse::hang()]);
+    let gateway = impatient(&first).await;
+    let mut body = question(5_000);
+    body["model"] = json!("gpt-5");
+    assert_eq!(status(&gateway, &body).await, 504);
+    let spent = spent(&gateway).await;
+    assert!((100..=300).contains(&spent), "{spent}");
+}
+
+#[tokio::test]
+async fn who_leaves_behind_the_first_token_pays_for_the_reasoning_before_it() {
+    let (first, latch) = (FakeProvider::start().await, Latch::new());
+    let steps = [Step::Latch(latch.clone()), openai::chunk("x"), Step::Hang];
+    first.respond_with([ScriptedResponse::stream(steps)]);
+    let gateway = impatient(&first).await;
+    let mut body = question(5_000);
+    (body["model"], body["stream"]) = (json!("gpt-5"), json!(true));
+    let begins = async {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        latch.open();
+    };
+    let (response, ()) = tokio::join!(ask(&gateway, "/v1/chat/completions", &body), begins);
+    assert_eq!(response.status, 200);
+    drop(response);
+    let spent = spent(&gateway).await;
+    assert!((20..=150).contains(&spent), "{spent}");
 }
 
 #[tokio::test]
