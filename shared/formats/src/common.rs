@@ -5,6 +5,7 @@ pub(crate) mod arguments;
 pub(crate) mod base64;
 pub(crate) mod completeness;
 pub(crate) mod data_uri;
+pub(crate) mod dearer;
 pub(crate) mod diagnosis;
 pub(crate) mod error_body;
 pub(crate) mod estimate;

@@ -9,7 +9,8 @@ use canonical::{CanonicalRequest, Field, Result, Task};
 
 use crate::{
     EncodeOptions, EncodedRequest, OpaqueSize, OutputMembers, RequestPolicy, RequestedOutput,
-    common::opaque_size::opaque_size, json,
+    common::{dearer::is_dearer, opaque_size::opaque_size},
+    json,
 };
 
 /// A wire format, as far as a request in the format needs it later.
@@ -132,6 +133,11 @@ impl GatewayRequest {
     /// How much a request that only passes through may use, about.
     pub fn opaque_size(&self) -> OpaqueSize {
         opaque_size(self.task, &self.raw)
+    }
+
+    /// Whether the request wants to be served for more than its model's price, such as sooner.
+    pub fn is_dearer(&self) -> bool {
+        self.task.writes_text() && is_dearer(&self.raw)
     }
 
     /// Whether a policy can limit the output of the request.

@@ -100,7 +100,8 @@ fn max_price(call: &Call, plan: &RoutePlan, input: u64, unpriced: Unpriced) -> O
     };
     let prices: Vec<Option<WorstPrice>> = plan.targets.iter().map(price).collect();
     // The call may end at any of its targets, so that one unknown price makes its cost unknown.
-    if unpriced == Unpriced::Refuse && prices.contains(&None) {
+    let is_unknown = prices.contains(&None) || call.request.is_dearer();
+    if unpriced == Unpriced::Refuse && is_unknown {
         return None;
     }
     prices.into_iter().flatten().reduce(WorstPrice::max)

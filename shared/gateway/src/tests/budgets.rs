@@ -264,6 +264,23 @@ async fn a_model_without_a_price_is_refused_unless_that_is_allowed() {
     assert_eq!(usage(&gateway, &allowed).await.used, 0);
 }
 
+#[tokio::test]
+async fn a_call_that_costs_more_than_the_price_of_its_model_is_refused_unless_that_is_allowed() {
+    let first = provider([openai::completion("Hi")]).await;
+    let gateway = gateway(&first).await;
+    let refusing = budgeted(AMPLE);
+    let allowed = tenant(|it| {
+        it.budget.amount = Some(MicroDollars(AMPLE));
+        it.budget.unpriced = Unpriced::Allow;
+    });
+    let body = format!(r#"{{"model":"both","service_tier":"priority",{UNKNOWN}}}"#);
+    let call = async |tenant| call_with(&gateway, tenant, &OpenAiChat, &body).await;
+    let refused = gateway.answer(call(&refusing).await).await.unwrap_err();
+    assert_eq!(refused.limit.clone().unwrap().reason, "budget_unpriced");
+    gateway.answer(call(&allowed).await).await.unwrap();
+    assert_eq!(usage(&gateway, &allowed).await.used, 12_009);
+}
+
 /// A stream of so many chunks of 100 tokens each, without usage.
 fn long_stream(chunks: usize) -> ScriptedResponse {
     let text = "x".repeat(400);
