@@ -115,3 +115,27 @@ async fn a_stream_that_the_gateway_ends_is_no_fault_of_its_provider() {
         assert_eq!((health.consecutive_failures, health.in_flight), (0, 0), "{kind:?}");
     }
 }
+
+#[tokio::test]
+async fn a_continuation_that_cannot_be_joined_is_no_fault_of_its_provider() {
+    let before = "Once upon a time there was a king who had three daughters, and ";
+    let anew = "Once upon a time there was a queen who lived by the sea.";
+    let begun =
+        |text, rest: Step| ScriptedResponse::stream([openai::role(), openai::chunk(text), rest]);
+    let (first, second) =
+        (provider([begun(before, Step::Cut)]).await, provider([begun(anew, Step::Hang)]).await);
+    let yaml = config(&[("first", &first), ("second", &second)]);
+    let yaml = yaml.replace("name: both\n", "name: both\n    rescue: continue\n");
+    let gateway = TestGateway::start(&yaml).await;
+    let mut stream = gateway.stream("both").await;
+    assert_eq!(read_events(&mut stream, 99).await, Some(ErrorKind::Network));
+    drop(stream);
+    let failures = |provider| {
+        let health = gateway.gateway.configuration.health();
+        health.target(provider, "gpt-4o-mini").consecutive_failures
+    };
+    assert_eq!((failures("first"), failures("second")), (1, 0));
+    let record = gateway.record().await;
+    let outcomes: Vec<Outcome> = record.attempts.iter().map(|it| it.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Failed("network"), Outcome::Canceled]);
+}
