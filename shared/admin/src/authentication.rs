@@ -170,10 +170,12 @@ impl Admin {
             Ok(Err(problem)) => {
                 tracing::warn!(
                     cause = problem.cause().map(tracing::field::display),
-                    "a log-in is not in the audit"
+                    "failed to record a log-in in the audit"
                 );
             }
-            Err(_elapsed) => tracing::warn!("a log-in is not in the audit: the store is too slow"),
+            Err(_elapsed) => {
+                tracing::warn!("failed to record a log-in in the audit: the store is too slow");
+            }
         }
     }
 

@@ -19,7 +19,7 @@ pub(crate) async fn send(configuration: &Configuration, alert: &Alert, clock: Cl
     let snapshot = match configuration.current(clock).await {
         Ok(snapshot) => snapshot,
         Err(error) => {
-            tracing::warn!(%error, "an alert could not be sent");
+            tracing::warn!(%error, "failed to load the configuration for an alert");
             return false;
         }
     };
@@ -37,7 +37,7 @@ pub(crate) async fn send(configuration: &Configuration, alert: &Alert, clock: Cl
         if let Err(error) = sending.await {
             let receiver = message.service.map_or("webhook", |(service, _)| service);
             let reason = error.message();
-            tracing::warn!(receiver, reason, alert = alert.id(), "an alert was not accepted");
+            tracing::warn!(receiver, reason, alert = alert.id(), "failed to send an alert");
             // The other receiver gets the alert all the same.
             are_accepted = false;
         }

@@ -147,7 +147,7 @@ impl CallHold {
                 if !only_renewed && policy == WhenUnreachable::Closed {
                     return Poll::Ready(Some(unreachable(cause)));
                 }
-                tracing::warn!(%cause, "the hold of a stream could not be grown");
+                tracing::warn!(%cause, "failed to grow the reservation of a stream");
             }
         }
         // Also after a failed write: a store that fails must not stop an open stream at every batch.

@@ -197,7 +197,7 @@ impl Ask {
             Ok(models) => (false, models),
             Err(error) => {
                 let (provider, reason) = (&self.provider, error.message());
-                tracing::warn!(provider, reason, "a provider did not list its models");
+                tracing::warn!(provider, reason, "failed to list a provider's models");
                 (true, earlier)
             }
         };
