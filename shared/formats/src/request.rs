@@ -9,7 +9,7 @@ use canonical::{CanonicalRequest, Field, Result, Task};
 
 use crate::{
     EncodeOptions, EncodedRequest, OpaqueSize, OutputMembers, RequestPolicy, RequestedOutput,
-    common::{dearer::is_dearer, opaque_size::opaque_size},
+    common::{opaque_size::opaque_size, premium_service::wants_premium_service},
     json,
 };
 
@@ -136,8 +136,8 @@ impl GatewayRequest {
     }
 
     /// Whether the request wants to be served for more than its model's price, such as sooner.
-    pub fn is_dearer(&self) -> bool {
-        self.task.writes_text() && is_dearer(&self.raw)
+    pub fn wants_premium_service(&self) -> bool {
+        self.task.writes_text() && wants_premium_service(&self.raw)
     }
 
     /// Whether a policy can limit the output of the request.

@@ -100,7 +100,7 @@ fn max_price(call: &Call, plan: &RoutePlan, input: u64, unpriced: Unpriced) -> O
     };
     let prices: Vec<Option<WorstPrice>> = plan.targets.iter().map(price).collect();
     // The call may end at any of its targets, so that one unknown price makes its cost unknown.
-    let is_unknown = prices.contains(&None) || call.request.is_dearer();
+    let is_unknown = prices.contains(&None) || call.request.wants_premium_service();
     if unpriced == Unpriced::Refuse && is_unknown {
         return None;
     }

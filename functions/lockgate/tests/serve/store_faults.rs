@@ -92,8 +92,8 @@ async fn a_store_that_takes_no_writes_closes_budgets_and_nothing_else() {
         let first = provider().await;
         let gateway = program().config(&config(&first)).surviving_full_disks().start().await;
         let (known, unseen) = (create(&gateway, "known").await, create(&gateway, "unseen").await);
-        let keys = [KEY, "key-of-limited", "key-of-budgeted", &known];
-        assert_eq!(statuses(&gateway, &keys).await, [200; 4], "{fault}");
+        let served = [KEY, "key-of-limited", "key-of-budgeted", &known];
+        assert_eq!(statuses(&gateway, &served).await, [200; 4], "{fault}");
         settled(&gateway, "budgeted").await;
 
         let held = (fault == "locked").then(|| lock(&gateway.folder().join("lockgate.db")));
@@ -112,7 +112,7 @@ async fn a_store_that_takes_no_writes_closes_budgets_and_nothing_else() {
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
-        assert_eq!(statuses(&gateway, &keys).await, [200; 4], "{fault}");
+        assert_eq!(statuses(&gateway, &served).await, [200; 4], "{fault}");
     }
 }
 

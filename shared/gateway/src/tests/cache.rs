@@ -60,12 +60,12 @@ async fn finished(gateway: &TestGateway, call: Call) -> (CacheOutcome, String) {
 async fn a_response_made_under_other_settings_is_not_given() {
     let first = provider([openai::completion("Hi"), openai::completion("Hi")]).await;
     let gateway = gateway(&first).await;
-    let usual = tenant(|_| {});
+    let unchanged = tenant(|_| {});
     let kind = tenant(|it| it.requests.system_prompt = Some("Be kind.".to_owned()));
     for (tenant, outcome) in [
-        (&usual, CacheOutcome::Miss),
+        (&unchanged, CacheOutcome::Miss),
         (&kind, CacheOutcome::Miss),
-        (&usual, CacheOutcome::Hit),
+        (&unchanged, CacheOutcome::Hit),
         (&kind, CacheOutcome::Hit),
     ] {
         assert_eq!(finished(&gateway, call(&gateway, tenant, false).await).await.0, outcome);

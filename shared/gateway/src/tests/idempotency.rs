@@ -61,8 +61,8 @@ async fn a_request_is_the_same_after_an_operator_has_changed_its_tenant() {
             it.requests.max_output_tokens = Some(77);
         });
         let call = Call { tenant: changed.clone(), ..keyed(&gateway, "both", stream).await };
-        let reply = gateway.answer(call).await.unwrap();
-        assert_eq!((reply.cache, first.requests().len()), (CacheOutcome::Hit, 1));
+        let response = gateway.answer(call).await.unwrap();
+        assert_eq!((response.cache, first.requests().len()), (CacheOutcome::Hit, 1));
         // Without the key it is another request, which is made under the settings of now.
         gateway.answer(gateway.call_of(&changed, "both", false).await).await.unwrap();
         assert_eq!(first.requests()[1].json()["messages"][0]["content"], "Be kind.");

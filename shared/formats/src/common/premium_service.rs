@@ -21,11 +21,11 @@ const SERVED: [(&str, &[&str]); 3] = [
 ];
 
 /// Whether a request wants to be served for more than its model's price.
-pub(crate) fn is_dearer(raw: &RawObject) -> bool {
+pub(crate) fn wants_premium_service(raw: &RawObject) -> bool {
     raw.members.iter().any(|it| {
         let (name, value) = (name_of(&raw.body, it), text(&raw.body, &it.value));
         let mut served = SERVED.iter().filter(|(member, _)| is_spelling(&name, member));
-        value != "null" && served.any(|(_, usual)| !usual.contains(&word(value).as_str()))
+        value != "null" && served.any(|(_, standard)| !standard.contains(&word(value).as_str()))
     })
 }
 
@@ -58,7 +58,7 @@ mod tests {
         ] {
             let body = format!("{{{member}}}");
             let raw = json::members(Bytes::from(body)).unwrap();
-            assert_eq!(is_dearer(&raw), expected, "{member}");
+            assert_eq!(wants_premium_service(&raw), expected, "{member}");
         }
     }
 }
