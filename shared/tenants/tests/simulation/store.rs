@@ -34,7 +34,7 @@ impl Store {
     pub(crate) fn apply(&mut self, change: &Tally) -> Result<Tallied, StoreError> {
         let Some(mutant) = self.mutant else {
             let outcome = now(self.table.tally(change))?;
-            self.truth.observe(change, &outcome);
+            self.observe(change, &outcome);
             return Ok(outcome);
         };
         let before = self.read(change);
@@ -47,8 +47,17 @@ impl Store {
             let (Tallied::Done(row) | Tallied::Refused(row)) = now(self.table.tally(&more))?;
             outcome = Tallied::Refused(row);
         }
-        self.truth.observe(change, &outcome);
+        self.observe(change, &outcome);
         Ok(outcome)
+    }
+
+    /// Shows the truth the whole row: what comes back of a change may lack open holds.
+    fn observe(&mut self, change: &Tally, outcome: &Tallied) {
+        let whole = match outcome {
+            Tallied::Done(_) => Tallied::Done(self.read(change)),
+            Tallied::Refused(row) => Tallied::Refused(row.clone()),
+        };
+        self.truth.observe(change, &whole);
     }
 
     /// Notes that a request may arrive when nobody expects it.
