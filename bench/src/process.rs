@@ -43,13 +43,7 @@ impl Process {
 
     /// Processor time so far, over all threads.
     pub(crate) fn cpu(&self) -> io::Result<Duration> {
-        let mut sum = 0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
-            let nanos = text.split_whitespace().next().and_then(|it| it.parse::<u64>().ok());
-            sum += nanos.ok_or_else(|| io::Error::other("schedstat cannot be read"))?;
-        }
-        Ok(Duration::from_nanos(sum))
+        cpu_of(self.child.id())
     }
 
     /// Resident memory, in KiB.
@@ -67,6 +61,17 @@ impl Drop for Process {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The processor time of a process so far, over all threads.
+pub(crate) fn cpu_of(process: u32) -> io::Result<Duration> {
+    let mut sum = 0;
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+        let nanos = text.split_whitespace().next().and_then(|it| it.parse::<u64>().ok());
+        sum += nanos.ok_or_else(|| io::Error::other("schedstat cannot be read"))?;
+    }
+    Ok(Duration::from_nanos(sum))
 }
 
 /// An address without a listener.

@@ -94,9 +94,9 @@ pub(crate) async fn measure(out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\n## Against the floor (medians of {ROUNDS} rounds in turn)\n")?;
     writeln!(
         out,
-        "| case | floor p50 µs | ours p50 µs | floor cpu µs | ours cpu µs | cpu ratio | first byte added: floor, ours µs |"
+        "| case | floor p50 µs | ours p50 µs | floor cpu µs | with reqwest | ours cpu µs | cpu ratio | first byte added: floor, ours µs |"
     )?;
-    writeln!(out, "| --- | --- | --- | --- | --- | --- | --- |")?;
+    writeln!(out, "| --- | --- | --- | --- | --- | --- | --- | --- |")?;
     for case in CASES {
         compare(case, &provider, out).await?;
     }
@@ -138,11 +138,13 @@ pub(crate) fn configured(name: &str, yaml: &str) -> io::Result<Process> {
     Process::start(&mut command, address)
 }
 
-async fn floor(provider: &Provider, what: &str) -> io::Result<Process> {
+async fn floor(provider: &Provider, what: &str, client: Option<&str>) -> io::Result<Process> {
     let address = free_address()?;
     let mut command = Command::new(built("floor")?);
     command.arg(provider.url(&format!("{what}/chat/completions"))).arg(address.port().to_string());
-    Process::start(&mut command, address)
+    let floor = Process::start(command.args(client), address)?;
+    floor.listening().await?;
+    Ok(floor)
 }
 
 pub(crate) fn request(model: &str, stream: bool, prompt: usize) -> Bytes {
@@ -181,8 +183,9 @@ pub(crate) fn micros(values: &[Duration]) -> f64 {
 }
 
 async fn compare(case: &Case, provider: &Provider, out: &mut impl Write) -> io::Result<()> {
-    let (floor, ours) =
-        (floor(provider, case.provider).await?, ours(provider, case.provider).await?);
+    let hyper_floor = floor(provider, case.provider, None).await?;
+    let reqwest_floor = floor(provider, case.provider, Some("reqwest")).await?;
+    let ours = ours(provider, case.provider).await?;
     let load = |address, path| Load {
         address,
         path,
@@ -192,7 +195,8 @@ async fn compare(case: &Case, provider: &Provider, out: &mut impl Write) -> io::
         calls: case.calls,
     };
     let path = "/v1/chat/completions";
-    let through_floor = load(floor.address, path);
+    let through_floor = load(hyper_floor.address, path);
+    let through_reqwest = load(reqwest_floor.address, path);
     let through_ours = load(ours.address, path);
     let direct_path: &'static str = match case.provider {
         "burst" => "/burst",
@@ -200,24 +204,26 @@ async fn compare(case: &Case, provider: &Provider, out: &mut impl Write) -> io::
         _ => "/plain",
     };
     let direct = load(provider.address, direct_path);
-    floor.listening().await?;
     ours.listening().await?;
-    for warm in [&through_floor, &through_ours, &direct] {
+    for warm in [&through_floor, &through_reqwest, &through_ours, &direct] {
         Load { calls: (warm.calls / 4).max(1), ..warm.clone() }.run().await?;
     }
     let (mut low, mut high, mut none) =
         (Figures::default(), Figures::default(), Figures::default());
+    let mut with_reqwest = Figures::default();
     for _ in 0..ROUNDS {
-        low.take(round(&floor, &through_floor).await?);
+        low.take(round(&hyper_floor, &through_floor).await?);
+        with_reqwest.take(round(&reqwest_floor, &through_reqwest).await?);
         high.take(round(&ours, &through_ours).await?);
         none.first.extend(median(&direct.run().await?.first));
     }
     let per = if case.stream { (CHUNKS + 2) as f64 } else { 1.0 };
     let (low_cpu, high_cpu) = (micros(&low.cpu) / per, micros(&high.cpu) / per);
+    let reqwest_cpu = micros(&with_reqwest.cpu) / per;
     let added = |it: &Figures| micros(&it.first) - micros(&none.first);
     writeln!(
         out,
-        "| {}{} | {:.0} | {:.0} | {low_cpu:.2} | {high_cpu:.2} | {:.2} | {:.0}, {:.0} |",
+        "| {}{} | {:.0} | {:.0} | {low_cpu:.2} | {reqwest_cpu:.2} | {high_cpu:.2} | {:.2} | {:.0}, {:.0} |",
         case.name,
         if case.stream { " (cpu per chunk)" } else { "" },
         micros(&low.whole),

@@ -3,12 +3,14 @@
 
 use std::{
     io::{self, Write},
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+use storage::{Condition, Tally};
 
 use crate::{
     load::{KEY, Load},
-    process::Process,
+    process::{Process, cpu_of},
     provider::Provider,
     server::{Figures, ROUNDS, configured, micros, request, round},
 };
@@ -19,6 +21,8 @@ const LIMITED: &str = "key-of-limited";
 pub(crate) const BUDGETED: &str = "key-of-budgeted";
 
 const CALLS: u64 = 1_500;
+/// How many conditional writes are measured by themselves.
+const WRITES: u32 = 5_000;
 /// Calls at once, and in all, of the tenant that is to sustain them.
 const SUSTAINED: (usize, u64) = (64, 10_000);
 
@@ -81,7 +85,27 @@ pub(crate) async fn measure(out: &mut impl Write) -> io::Result<()> {
         let whole = micros(&of_kind.whole);
         writeln!(out, "| {name} | {cpu:.1} | {:.1} | {whole:.0} | {sustained:.0} |", cpu - bare)?;
     }
-    Ok(())
+    let alone = conditional_write().await?.as_secs_f64() * 1e6;
+    writeln!(out, "\nOne conditional write of a row by itself: {alone:.1} µs of processor.")
+}
+
+/// What the store alone takes for one conditional write that a caller waits for: the part of an
+/// admission that no code around it can save.
+async fn conditional_write() -> io::Result<Duration> {
+    let folder = std::env::temp_dir().join(format!("lockgate-bench-{}", std::process::id()));
+    let table = storage::sqlite::open(&folder.join("tally.db")).map_err(io::Error::other)?.state;
+    let change = Tally {
+        pk: "tenant#a".to_owned(),
+        sk: "ledger".to_owned(),
+        conditions: vec![Condition::AtMost("n".to_owned(), i64::MAX - 1)],
+        add: vec![("n".to_owned(), 1)],
+        ..Tally::default()
+    };
+    let before = cpu_of(std::process::id())?;
+    for _ in 0..WRITES {
+        table.tally(&change).await.map_err(io::Error::other)?;
+    }
+    Ok((cpu_of(std::process::id())? - before) / WRITES)
 }
 
 /// So many small calls with a key, some of them at once.
