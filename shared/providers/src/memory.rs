@@ -14,7 +14,7 @@ use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
 
 /// How many bytes of a body that is announced are reserved before they come.
-const FIRST_BYTES: usize = 16 * 1024;
+const FIRST_BYTES: usize = 64 * 1024;
 
 /// When a client should try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
