@@ -19,6 +19,8 @@ pub struct AttemptRecord {
     pub outcome: Outcome,
     /// The provider's HTTP status, when there was one.
     pub status: Option<u16>,
+    /// Whether the request was never sent, so that its provider bills nothing.
+    pub is_unsent: bool,
     /// From the call's arrival to the start of the attempt, in milliseconds.
     pub start_ms: u64,
     /// From the start to the first meaningful event of a stream, in milliseconds.

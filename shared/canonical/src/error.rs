@@ -223,6 +223,8 @@ pub struct ErrorDetails {
     pub provider_status: Option<u16>,
     /// Whether the provider says that it is overloaded, by a status of its own or by its word for it.
     pub is_overloaded: bool,
+    /// Whether the request was never sent, so that its provider bills nothing.
+    pub is_unsent: bool,
     /// The field of the request that is wrong.
     pub param: Option<String>,
     /// The change to the request with which the same target may accept it.
@@ -267,6 +269,7 @@ impl Error {
             origin: Origin::Gateway,
             provider_status: None,
             is_overloaded: false,
+            is_unsent: false,
             param: None,
             remedy: None,
             retry_after: None,

@@ -69,7 +69,9 @@ impl RunningCall {
     /// written until then.
     pub(crate) fn cost_of_timeouts(&self) -> MicroDollars {
         let timeout = Outcome::Failed(ErrorKind::Timeout.code());
-        let attempts = self.call.record.attempts.iter().filter(|it| it.outcome == timeout);
+        let attempts = self.call.record.attempts.iter();
+        // Who could not even be reached has read nothing.
+        let attempts = attempts.filter(|it| it.outcome == timeout && !it.is_unsent);
         let input = LazyCell::new(|| input_tokens(&self.call.request));
         let costs = attempts.filter_map(|it| {
             // A provider that says itself that it took too long bills nothing.

@@ -235,7 +235,10 @@ impl Connections {
             }
         };
         // URLs may hold keys of services that take them as parameters.
-        Error::new(kind, message).caused_by(error.without_url())
+        let is_unsent = error.is_connect();
+        let mut unreachable = Error::new(kind, message).caused_by(error.without_url());
+        unreachable.is_unsent = is_unsent;
+        unreachable
     }
 }
 

@@ -391,7 +391,7 @@ impl Failover {
     fn note_failure(&mut self, id: AttemptId, error: &Error) {
         let record = &mut self.attempts[id.0];
         record.outcome = Outcome::Failed(error.kind.code());
-        record.status = error.provider_status;
+        (record.status, record.is_unsent) = (error.provider_status, error.is_unsent);
         record.message = Some(error.message().to_owned());
     }
 

@@ -133,6 +133,28 @@ async fn a_whole_response_that_comes_too_late_is_charged_for_what_was_written_un
 }
 
 #[tokio::test]
+async fn a_provider_that_cannot_be_reached_is_charged_to_nobody() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let first = format!("https://{}", silent.local_addr().unwrap());
+    let rest = format!("{}\nconnect_timeout: 100ms", rest("budget_usd: 5"));
+    let gateway = program().config(&yaml(&[("first", &*first)], &rest)).start().await;
+    assert_eq!(status(&gateway, &question(5_000)).await, 504);
+    let left = || async {
+        let usage = send(&gateway, "GET", "/v1/usage", &[("x-api-key", KEY)], "").await;
+        let usage: Value = usage.json().await.unwrap();
+        (usage["held_usd"].as_f64(), usage["total_cost_usd"].as_f64())
+    };
+    // Settled behind the response.
+    for _ in 0..200 {
+        if left().await.0 == Some(0.0) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(left().await, (Some(0.0), Some(0.0)));
+}
+
+#[tokio::test]
 async fn who_leaves_behind_the_first_token_pays_for_the_reasoning_before_it() {
     let (first, latch) = (FakeProvider::start().await, Latch::new());
     let steps = [Step::Latch(latch.clone()), openai::chunk("x"), Step::Hang];
