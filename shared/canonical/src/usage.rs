@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Tokens in classes that do not overlap: their sum is the total.
+/// Tokens in classes that do not overlap, but for one part of a class: their sum is the total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Input text at the full price: no part of it came from a cache.
@@ -11,6 +11,8 @@ pub struct Usage {
     pub cached_input: u64,
     /// Input written to the provider's cache.
     pub cache_write: u64,
+    /// What of `cache_write` stays for an hour, which costs more.
+    pub cache_write_hour: u64,
     /// Input audio.
     pub input_audio: u64,
     /// Output, without reasoning and audio.
@@ -36,6 +38,7 @@ impl Usage {
             input: self.input.saturating_add(other.input),
             cached_input: self.cached_input.saturating_add(other.cached_input),
             cache_write: self.cache_write.saturating_add(other.cache_write),
+            cache_write_hour: self.cache_write_hour.saturating_add(other.cache_write_hour),
             input_audio: self.input_audio.saturating_add(other.input_audio),
             output: self.output.saturating_add(other.output),
             reasoning: self.reasoning.saturating_add(other.reasoning),
@@ -85,6 +88,7 @@ mod tests {
             input: most,
             cached_input: most,
             cache_write: most,
+            cache_write_hour: most,
             input_audio: most,
             output: most,
             reasoning: most,

@@ -134,6 +134,7 @@ fn usage_of_any_size_is_written() {
         input: most,
         cached_input: most,
         cache_write: most,
+        cache_write_hour: most,
         input_audio: most,
         output: most,
         reasoning: most,

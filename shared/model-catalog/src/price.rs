@@ -69,11 +69,15 @@ pub fn cost(price: &Price, usage: &Usage) -> MicroDollars {
     let prompt_tokens = input_classes.into_iter().fold(0, u64::saturating_add);
     let rates = price.rates_for(prompt_tokens);
 
+    // Anthropic's rule: twice the rate of input, where writes to the cache have a rate of their own.
+    let hour_rate = rates.input.saturating_mul(2).saturating_sub(rates.cache_write);
+    let hour_rate = if rates.input < rates.cache_write { hour_rate } else { 0 };
     let total = [
         class_cost(usage.input, rates.input),
         class_cost(usage.input_audio, rates.input),
         class_cost(usage.cached_input, rates.cached_input),
         class_cost(usage.cache_write, rates.cache_write),
+        class_cost(usage.cache_write_hour.min(usage.cache_write), hour_rate),
         class_cost(usage.output, rates.output),
         class_cost(usage.reasoning, rates.output),
         class_cost(usage.output_audio, rates.output),

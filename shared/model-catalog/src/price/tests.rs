@@ -27,6 +27,15 @@ fn each_class_of_tokens_has_its_own_rate() {
 }
 
 #[test]
+fn what_stays_in_the_cache_for_an_hour_costs_twice_the_input() {
+    let usage = Usage { cache_write: 1_000, cache_write_hour: 600, ..Usage::default() };
+    assert_eq!(cost(&price(RATES), &usage), MicroDollars(1_500 + 3_600));
+    // Without a rate of its own, a write to the cache is input, however long it stays.
+    let same = Rates { cache_write: RATES.input, ..RATES };
+    assert_eq!(cost(&price(same), &usage), MicroDollars(3_000));
+}
+
+#[test]
 fn token_classes_add_up() {
     // Whole rates, so that no rounding hides a missing class.
     let price = price(Rates {
@@ -52,6 +61,7 @@ fn token_classes_add_up() {
         output: 19,
         reasoning: 23,
         output_audio: 29,
+        ..Usage::default()
     };
     let sum = apart.iter().map(|it| cost(&price, it).0).sum();
     assert_eq!(cost(&price, &together), MicroDollars(sum));
@@ -99,6 +109,7 @@ fn the_largest_numbers_do_not_overflow() {
         input: max,
         cached_input: max,
         cache_write: max,
+        cache_write_hour: max,
         input_audio: max,
         output: max,
         reasoning: max,

@@ -193,6 +193,8 @@ impl From<Usage> for UsageRow {
             input,
             cached_input,
             cache_write,
+            // A part of `cache_write` that only the cost depends on, which the row has.
+            cache_write_hour: _,
             input_audio,
             output,
             reasoning,
@@ -206,7 +208,17 @@ impl From<UsageRow> for Usage {
     fn from(row: UsageRow) -> Self {
         let [input, cached_input, cache_write, input_audio, output, reasoning, output_audio] =
             row.0;
-        Self { input, cached_input, cache_write, input_audio, output, reasoning, output_audio }
+        let cache_write_hour = 0;
+        Self {
+            input,
+            cached_input,
+            cache_write,
+            cache_write_hour,
+            input_audio,
+            output,
+            reasoning,
+            output_audio,
+        }
     }
 }
 

@@ -23,6 +23,15 @@ pub(super) struct Counts {
     output_tokens: Option<u64>,
     #[serde(default)]
     output_tokens_details: Option<Details>,
+    #[serde(default)]
+    cache_creation: Option<CacheTimes>,
+}
+
+/// Tokens written to the cache for an hour.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct CacheTimes {
+    #[serde(default)]
+    ephemeral_1h_input_tokens: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
@@ -49,6 +58,7 @@ impl Counts {
             cache_read_input_tokens: later.cache_read_input_tokens.or(self.cache_read_input_tokens),
             output_tokens: later.output_tokens.or(self.output_tokens),
             output_tokens_details: later.output_tokens_details.or(self.output_tokens_details),
+            cache_creation: later.cache_creation.or(self.cache_creation),
         }
     }
 
@@ -60,10 +70,13 @@ impl Counts {
         // A part cannot be more than the whole, whatever a provider reports: the rest must not go
         // below 0.
         let reasoning = details.thinking_tokens.unwrap_or(0).min(output);
+        let cache_write = tokens(self.cache_creation_input_tokens);
+        let times = self.cache_creation.unwrap_or_default();
         Usage {
             input: tokens(self.input_tokens),
             cached_input: tokens(self.cache_read_input_tokens),
-            cache_write: tokens(self.cache_creation_input_tokens),
+            cache_write,
+            cache_write_hour: tokens(times.ephemeral_1h_input_tokens).min(cache_write),
             output: output - reasoning,
             reasoning,
             ..Usage::default()
@@ -108,9 +121,9 @@ pub(super) struct DeltaUsageJson {
 impl From<&Usage> for UsageJson {
     fn from(usage: &Usage) -> Self {
         let cache_creation = CacheCreation {
-            ephemeral_1h_input_tokens: 0,
+            ephemeral_1h_input_tokens: usage.cache_write_hour,
             // The default time to live; its price is the lower one.
-            ephemeral_5m_input_tokens: usage.cache_write,
+            ephemeral_5m_input_tokens: usage.cache_write.saturating_sub(usage.cache_write_hour),
         };
         Self {
             cache_creation,
@@ -181,12 +194,13 @@ mod tests {
     fn classes_of_tokens_do_not_overlap() {
         let usage = read(
             r#"{"input_tokens":10,"cache_creation_input_tokens":5,"cache_read_input_tokens":3,
-            "cache_creation":{"ephemeral_5m_input_tokens":5,"ephemeral_1h_input_tokens":0},
+            "cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":2},
             "output_tokens":20,"output_tokens_details":{"thinking_tokens":8}}"#,
         )
         .usage();
         assert_eq!((usage.input, usage.cache_write, usage.cached_input), (10, 5, 3));
         assert_eq!((usage.output, usage.reasoning), (12, 8));
+        assert_eq!((usage.cache_write_hour, usage.all_input()), (2, 18));
     }
 
     #[test]

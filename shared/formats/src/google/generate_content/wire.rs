@@ -214,6 +214,7 @@ pub(super) fn usage(json: &RawValue) -> Option<Usage> {
         input: prompt - cached - prompt_audio + tools - tool_audio,
         cached_input: cached,
         cache_write: 0,
+        cache_write_hour: 0,
         input_audio: prompt_audio + tool_audio,
         output: candidates.saturating_sub(within + candidate_audio),
         reasoning,

@@ -325,6 +325,7 @@ pub(crate) fn usage(json: &RawValue) -> Option<Usage> {
         output: completion.saturating_sub(within + output_audio),
         reasoning,
         output_audio,
+        ..Usage::default()
     })
 }
 

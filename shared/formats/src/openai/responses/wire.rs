@@ -194,6 +194,7 @@ pub(crate) fn usage(json: &RawValue) -> Option<Usage> {
         output: output - reasoning - output_audio,
         reasoning,
         output_audio,
+        ..Usage::default()
     })
 }
 
