@@ -78,6 +78,11 @@ pub trait OutboundEmbeddings: Outbound {
         request: &EmbeddingRequest,
         options: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest>;
+
+    /// A response that passes through, with its vectors in the encoding that the request asked for.
+    fn as_requested(&self, body: Bytes, _request: &GatewayRequest) -> Result<Bytes> {
+        Ok(body)
+    }
 }
 
 /// Decodes one streamed response of a provider.

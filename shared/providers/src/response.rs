@@ -82,7 +82,7 @@ pub(crate) async fn decode(
     let body = read_whole(&[], body, context.memory).await?;
     let kept = context.keep.filter(|most| body.len() <= *most).map(|_| body.clone());
     let mut response = context.decode_whole(body, headers, context.mode)?;
-    check_vectors(&mut response, context.request)?;
+    check_vectors(&mut response, context.format, context.request)?;
     if context.request.compacts {
         check_compaction(&response)?;
     }
@@ -272,11 +272,20 @@ fn is_about_compression(error: &reqwest::Error) -> bool {
     !is_of_connection && is_of_bytes.any(|it| it)
 }
 
-/// Checks what no decoder can, which does not know the request: that there is a vector for each
-/// text.
-fn check_vectors(response: &mut GatewayResponse, request: &GatewayRequest) -> Result<()> {
-    let ResponseBody::Embedding(vectors) = &mut response.body else {
-        return Ok(());
+/// Sees to what no decoder can, which does not know the request: that there is a vector for each
+/// text, and that vectors are encoded as requested.
+fn check_vectors(
+    response: &mut GatewayResponse,
+    format: ProviderFormat,
+    request: &GatewayRequest,
+) -> Result<()> {
+    let vectors = match (&mut response.body, format) {
+        (ResponseBody::Embedding(vectors), _) => vectors,
+        (ResponseBody::Raw(raw), ProviderFormat::Embeddings(format)) => {
+            *raw = format.as_requested(std::mem::take(raw), request)?;
+            return Ok(());
+        }
+        _ => return Ok(()),
     };
     let requested = request.canonical()?.embedding()?;
     let (found, wanted) = (vectors.vectors.len(), requested.inputs.len());
@@ -352,7 +361,7 @@ mod tests {
         let vectors = EmbeddingResponse { vectors: vec![vec![1.0]; vectors], base64: false };
         let mut response =
             GatewayResponse { body: ResponseBody::Embedding(vectors), usage: None, facts: None };
-        check_vectors(&mut response, &request)?;
+        check_vectors(&mut response, ProviderFormat::Embeddings(&OpenAiEmbeddings), &request)?;
         let ResponseBody::Embedding(vectors) = response.body else { panic!("{response:?}") };
         Ok(vectors)
     }

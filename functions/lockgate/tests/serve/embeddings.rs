@@ -30,7 +30,7 @@ async fn embed(gateway: &Lockgate, question: &str) -> client::ClientResponse {
 async fn embeddings_pass_through_unchanged() {
     let first = embedder().await;
     let gateway = gateway_for(&first, "").await;
-    let question = r#"{ "input" : ["a", "Gr\u00fc\u00dfe"], "model":"first/m" , "vendor": 1e400 }"#;
+    let question = r#"{ "input" : ["a", "Gr\u00fc\u00dfe"], "model":"first/m" , "vendor": 1e400, "encoding_format":"base64" }"#;
     let response = embed(&gateway, question).await;
     assert_eq!((response.status.as_u16(), response.header("x-gateway-provider")), (200, "first"));
     assert_eq!(response.header("x-gateway-dropped"), "");
@@ -38,6 +38,21 @@ async fn embeddings_pass_through_unchanged() {
     let seen = only(&first);
     assert_eq!(seen.target, "/v1/embeddings");
     assert_eq!(&seen.body[..], question.replace("first/m", "m").as_bytes());
+}
+
+#[tokio::test]
+async fn vectors_come_as_requested_from_a_provider_that_knows_one_encoding() {
+    let first = embedder().await;
+    let gateway = gateway_for(&first, "").await;
+    let (float, base64) = both_ways(&gateway, "first/m").await;
+    assert_eq!(float["data"][0]["embedding"], json!([1.0, -2.5]));
+    assert_eq!(base64.to_string(), serde_json::from_str::<Value>(ANSWER).unwrap().to_string());
+
+    let numbers = ANSWER.replace(r#""AACAPwAAIMA=""#, "[1.0,-2.5]");
+    first.respond_with([ScriptedResponse::raw(200, "application/json", numbers)]);
+    let (float, base64) = both_ways(&gateway, "first/m").await;
+    assert_eq!(float["data"][0]["embedding"], json!([1.0, -2.5]));
+    assert_eq!(base64["data"][0]["embedding"], "AACAPwAAIMA=");
 }
 
 #[tokio::test]
@@ -66,7 +81,8 @@ async fn a_failure_advances_to_the_next_target() {
         let (first, second) = (FakeProvider::start().await, embedder().await);
         first.respond_with([failure]);
         let gateway = gateway_for_both(&first, &second, BOTH).await;
-        let response = embed(&gateway, r#"{"model":"both","input":"a"}"#).await;
+        let response =
+            embed(&gateway, r#"{"model":"both","input":"a","encoding_format":"base64"}"#).await;
         assert_eq!(response.header("x-gateway-attempts"), "2");
         assert_eq!(response.text().await.unwrap(), ANSWER);
         assert_eq!(only(&second).json()["model"], "large");

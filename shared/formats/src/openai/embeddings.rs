@@ -4,6 +4,7 @@
 //! 3.54 (`EmbeddingCreateParams`, `CreateEmbeddingResponse`), which asks for base64 unless told
 //! otherwise. `input_type` is not OpenAI's own: NVIDIA, Cohere and Voyage take it in this format.
 
+mod encoding_format;
 mod inbound;
 mod outbound;
 mod request_decode;

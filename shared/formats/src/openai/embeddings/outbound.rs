@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use canonical::{EmbeddingRequest, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
 
-use super::{FORMAT, OpenAiEmbeddings, wire};
+use super::{FORMAT, OpenAiEmbeddings, encoding_format, wire};
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundEmbeddings,
-    error_body, json,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
+    OutboundEmbeddings, error_body, json,
 };
 
 impl Outbound for OpenAiEmbeddings {
@@ -45,5 +45,9 @@ impl OutboundEmbeddings for OpenAiEmbeddings {
         let (request, dropped) = wire::encode(request, options.model);
         let body = json::written(&request).into();
         Ok(EncodedRequest { body, headers: vec![], dropped })
+    }
+
+    fn as_requested(&self, body: Bytes, request: &GatewayRequest) -> Result<Bytes> {
+        encoding_format::as_requested(body, request)
     }
 }

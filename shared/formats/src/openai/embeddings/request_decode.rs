@@ -142,7 +142,8 @@ fn dimensions(raw: &RawObject) -> Result<Option<u64>> {
     Ok(dimensions)
 }
 
-fn wants_base64(raw: &RawObject) -> Result<bool> {
+/// Whether vectors are wanted in base64 rather than as numbers.
+pub(super) fn wants_base64(raw: &RawObject) -> Result<bool> {
     let wanted = "`float` or `base64`";
     let format: Option<Cow<'_, str>> = json::read(raw, "encoding_format", wanted)?;
     match format.as_deref() {

@@ -1,6 +1,5 @@
 //! Wire forms, as far as the gateway decodes or encodes them.
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
 use canonical::{
     EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Error, ErrorKind, Field, Result, Usage,
@@ -8,6 +7,7 @@ use canonical::{
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
+use super::encoding_format;
 use crate::{json, size_limits::tokens};
 
 /// A whole response.
@@ -22,9 +22,10 @@ pub(super) struct ResponseJson<'a> {
 }
 
 #[derive(Deserialize)]
-struct Item {
+struct Item<'a> {
     index: usize,
-    embedding: Vec<f32>,
+    #[serde(borrow)]
+    embedding: &'a RawValue,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -42,10 +43,12 @@ pub(super) fn count(data: &RawValue) -> Result<usize> {
 
 /// The numbers of each text, in the order of the texts.
 pub(super) fn vectors(data: &RawValue) -> Result<EmbeddingResponse> {
-    let mut items: Vec<Item> = serde_json::from_str(data.get()).map_err(|it| unreadable(&it))?;
+    let mut items: Vec<Item<'_>> =
+        serde_json::from_str(data.get()).map_err(|it| unreadable(&it))?;
     // Each vector names its text by its index; nothing promises their order.
     items.sort_by_key(|it| it.index);
-    let vectors = items.into_iter().map(|it| it.embedding).collect();
+    let numbers = items.iter().map(|it| encoding_format::numbers(it.embedding.get()));
+    let vectors = numbers.collect::<Result<_>>()?;
     Ok(EmbeddingResponse { vectors, ..EmbeddingResponse::default() })
 }
 
@@ -75,11 +78,7 @@ pub(super) fn encode_response(
         let head = format!(r#"{comma}{{"object":"embedding","index":{index},"embedding":"#);
         out.extend_from_slice(head.as_bytes());
         if vectors.base64 {
-            out.push(b'"');
-            // Little-endian, as OpenAI's SDK decodes them (`numpy.frombuffer` with `float32`).
-            let bytes: Vec<u8> = vector.iter().flat_map(|it| it.to_le_bytes()).collect();
-            out.extend_from_slice(BASE64_STANDARD.encode(bytes).as_bytes());
-            out.push(b'"');
+            put(&encoding_format::as_base64(vector), &mut out);
         } else {
             put(vector, &mut out);
         }
@@ -167,6 +166,13 @@ mod tests {
         let data = r#"[{"index":1,"embedding":[2]},{"index":0,"embedding":[1.5]}]"#;
         let found = vectors(serde_json::from_str(data).unwrap()).unwrap();
         assert_eq!(found.vectors, [vec![1.5], vec![2.0]]);
+    }
+
+    #[test]
+    fn vectors_in_base64_are_read_too() {
+        let data = r#"[{"index":0,"embedding":"AACAPwAAIMA="}]"#;
+        let found = vectors(serde_json::from_str(data).unwrap()).unwrap();
+        assert_eq!(found.vectors, [vec![1.0, -2.5]]);
     }
 
     #[test]
