@@ -83,7 +83,7 @@ fn without_empty(edits: &mut json::Edits<'_>) -> Result<()> {
     {
         edits.set("messages", messages);
     }
-    match edits.value("system").map(empty_text::out_of_blocks).transpose()?.flatten() {
+    match edits.present("system").map(empty_text::out_of_blocks).transpose()?.flatten() {
         // An empty list of system blocks is refused like an empty text.
         Some(system) if system == "[]" => _ = edits.remove("system"),
         Some(system) => edits.set("system", system),

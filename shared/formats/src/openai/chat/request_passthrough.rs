@@ -54,7 +54,7 @@ pub(super) fn passthrough(
         edits.set("messages", messages);
     }
 
-    if let Some(tools) = edits.value("tools")
+    if let Some(tools) = edits.present("tools")
         // OpenAI refuses an object without `properties`, which other providers accept.
         && let Some(tools) = object_schema::tools_with_properties(tools, Some("function"))?
     {
@@ -121,7 +121,7 @@ fn fitted(
 /// Describes the schema of the response in the prompt and requests any JSON; or no form, where JSON
 /// was requested. False when the request has no form.
 fn move_schema_into_prompt(edits: &mut Edits<'_>) -> Result<bool> {
-    let Some(format) = edits.value("response_format") else { return Ok(false) };
+    let Some(format) = edits.present("response_format") else { return Ok(false) };
     let format: RequestedFormat<'_> =
         json::parsed_text(format, "response_format", "an object with a `type`")?;
     let Some(schema) = format.json_schema.and_then(|it| it.schema) else {

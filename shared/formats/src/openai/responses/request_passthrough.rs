@@ -49,7 +49,7 @@ pub(super) fn passthrough(
     if let Some(input) = cleaned(raw, target.drop_signatures, &mut dropped)? {
         edits.set("input", input);
     }
-    if let Some(tools) = edits.value("tools")
+    if let Some(tools) = edits.present("tools")
         && let Some(tools) = object_schema::tools_with_properties(tools, None)?
     {
         edits.set("tools", tools);

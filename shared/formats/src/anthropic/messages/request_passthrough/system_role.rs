@@ -12,7 +12,7 @@ use crate::json::{self, Edits, Object};
 pub(super) fn move_to_prompt(edits: &mut Edits<'_>) -> Result<()> {
     let Some(messages) = edits.value("messages").map(str::to_owned) else { return Ok(()) };
     let list: Vec<&RawValue> = json::parsed_text(&messages, "messages", "a list of messages")?;
-    let mut blocks = edits.value("system").map(blocks).transpose()?.unwrap_or_default();
+    let mut blocks = edits.present("system").map(blocks).transpose()?.unwrap_or_default();
     let mut kept = Vec::with_capacity(list.len());
     for message in list {
         match system_content(message) {
