@@ -271,12 +271,12 @@ fn has_failed(row: &Value) -> bool {
     row["outcome"] != "success" && row["outcome"] != "canceled"
 }
 
-/// How often another provider answered after one failed.
+/// How often another target answered after one failed.
 fn rescued(row: &Value) -> usize {
     let attempts = row["attempts"].as_array().unwrap();
-    let is_rescue = |pair: &&[Value]| {
-        pair[0]["provider"] != pair[1]["provider"] && pair[1]["outcome"] == "success"
-    };
+    let target = |attempt: &Value| (attempt["provider"].clone(), attempt["model"].clone());
+    let is_rescue =
+        |pair: &&[Value]| target(&pair[0]) != target(&pair[1]) && pair[1]["outcome"] == "success";
     attempts.windows(2).filter(is_rescue).count()
 }
 

@@ -84,7 +84,7 @@ fn own(reading: &Reading) -> Vec<Family> {
         counter("lockgate_attempts", "Requests to providers, by how they ended.", added(attempts)),
         counter(
             "lockgate_fallbacks",
-            "Attempts at another provider after one failed, by how they ended.",
+            "Attempts at another target after one failed, by how they ended.",
             added(fallbacks),
         ),
         histogram(

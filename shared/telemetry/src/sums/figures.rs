@@ -24,7 +24,7 @@ pub struct Figures {
     /// How many of the calls failed although they were let in.
     #[serde(rename = "e")]
     pub failed: u64,
-    /// How many attempts succeeded at another provider after one failed.
+    /// How many attempts succeeded at another target after one failed.
     #[serde(rename = "r")]
     pub failed_over: u64,
     /// What the calls cost, in micro-dollars.

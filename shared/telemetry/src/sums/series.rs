@@ -245,7 +245,7 @@ impl Sums {
     pub fn add(&mut self, row: &CallRow) {
         self.calls.entry(SumKey::of(row)).or_default().add(row);
 
-        let mut before: Option<&str> = None;
+        let mut before: Option<(&str, &str)> = None;
         for attempt in &row.attempts {
             let key = AttemptKey {
                 provider: attempt.provider.clone(),
@@ -264,8 +264,9 @@ impl Sums {
                 *self.cooldowns.entry(key).or_default() += attempt.cooldown_ms;
             }
 
-            // A step to another key of the same provider is no fallback.
-            if let Some(from) = before.filter(|from| *from != attempt.provider) {
+            // A step to another key of the same target is no fallback.
+            let target = (attempt.provider.as_str(), attempt.model.as_str());
+            if let Some((from, _)) = before.filter(|from| *from != target) {
                 let key = FallbackKey {
                     route: row.route.clone().unwrap_or_default(),
                     from: from.to_owned(),
@@ -274,7 +275,7 @@ impl Sums {
                 };
                 *self.fallbacks.entry(key).or_default() += 1;
             }
-            before = Some(&attempt.provider);
+            before = Some(target);
         }
     }
 
@@ -447,6 +448,22 @@ mod tests {
         assert_eq!(sums.fallbacks[&fallback("success")], 2);
         assert_eq!(sums.fallbacks[&fallback("timeout")], 1);
         assert_eq!(sums.of_tenant("b").count(), 1);
+    }
+
+    #[test]
+    fn another_model_of_a_provider_is_a_fallback_and_another_key_is_none() {
+        let of_model = |model: &str, outcome: &str| AttemptRow {
+            model: model.to_owned(),
+            ..attempt("first", outcome)
+        };
+        let attempts = [("small", "timeout"), ("small", "timeout"), ("large", "success")];
+        let attempts = attempts.map(|(model, outcome)| of_model(model, outcome)).to_vec();
+        let mut sums = Sums::default();
+        sums.add(&CallRow { attempts, ..row("a", "success") });
+        let fallbacks: Vec<_> = sums.fallbacks.iter().collect();
+        let [(key, 1)] = fallbacks[..] else { panic!("{fallbacks:?}") };
+        assert_eq!((key.from.as_str(), key.to.as_str()), ("first", "first"));
+        assert_eq!(key.outcome, "success");
     }
 
     #[test]
