@@ -65,6 +65,10 @@ impl FrameDecoder for PassthroughDecoder {
         // An error within a stream ends it here, so that it is recorded and may still be failed
         // over.
         wire::check(&summary, &data)?;
+        // SDKs take `choices[0]` of every chunk, unless they asked for one with usage alone.
+        if summary.says_nothing(&data) {
+            return Ok(());
+        }
         let (kind, usage) = classify(&summary);
         if let Some(choices) = &summary.choices {
             self.finishes.add(choices.finishes);
@@ -152,7 +156,8 @@ fn classify(chunk: &wire::ResponseSummary<'_>) -> (EventKind, Option<Usage>) {
         _ if choices.has_content => EventKind::Content,
         // A role alone is nothing that a client could use: another target may still take over.
         _ if 0 < choices.count => EventKind::Prelude,
-        _ if usage.is_some() => EventKind::Usage,
+        // Also where it says nothing: there is no choice in it, whatever is counted.
+        _ if chunk.usage.is_some() => EventKind::Usage,
         _ => EventKind::Comment,
     };
     (kind, usage)
@@ -247,8 +252,23 @@ mod tests {
             let expected = format!("sent an object of type `{name}`, which is no chat completion");
             assert_eq!(error(&format!("data: {object}\n\n")).message(), expected);
         }
-        assert_eq!(kind(r#"{"type":"ping"}"#), EventKind::Comment);
         assert_eq!(error("data: {\"error\":true,\"message\":\"boo\"}\n\n").message(), "boo");
+    }
+
+    #[test]
+    fn a_chunk_that_says_nothing_is_not_passed_on() {
+        for silent in [
+            "event: ping\ndata: {}",
+            r#"data: {"type":"ping"}"#,
+            r#"data: {"id":"c","object":"chat.completion.chunk","choices":[],"usage":null}"#,
+        ] {
+            assert_eq!(passed(&format!("{silent}\n\n")), "", "{silent}");
+        }
+        let usage = r#"{"choices":[],"usage":{"prompt_tokens":1}}"#;
+        for telling in [usage, r#"{"choices":[],"prompt_filter_results":[]}"#] {
+            assert_eq!(passed(&format!("data: {telling}\n\n")), format!("data: {telling}\n\n"));
+        }
+        assert_eq!(kind(r#"{"choices":[],"usage":{}}"#), EventKind::Usage);
     }
 
     #[test]
@@ -264,8 +284,8 @@ mod tests {
         let frames =
             format!("retry: 5\n\n: hello\n\nid: 1\nevent: message\ndata: {chunk}\n: bye\n\n");
         assert_eq!(passed(&frames), format!("data: {chunk}\n\n"));
-        let two_lines = "event: x\ndata: {\"choices\":\ndata: []}\n\n";
-        assert_eq!(passed(two_lines), "data: {\"choices\": []}\n\n");
+        let two_lines = "event: x\ndata: {\"choices\":\ndata: [],\"a\":1}\n\n";
+        assert_eq!(passed(two_lines), "data: {\"choices\": [],\"a\":1}\n\n");
     }
 
     const FINISH: &[u8] =

@@ -13,7 +13,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{finish_reason, response_decode};
-use crate::{error_body, finish_reason::Finishes, redact, size_limits::tokens, surrogates};
+use crate::{size_limits::tokens, error_body, finish_reason::Finishes, json::Object, redact, surrogates};
 
 /// A whole response or one chunk of a stream, as far as both decide how the response goes on.
 #[derive(Debug, Default, Deserialize)]
@@ -68,6 +68,22 @@ impl ResponseSummary<'_> {
         Some(name).filter(|_| is_foreign)
     }
 
+    /// Whether a chunk holds neither a choice nor usage nor anything else that a client could read,
+    /// such as the pings of relays. `json` is its text.
+    pub(crate) fn says_nothing(&self, json: &[u8]) -> bool {
+        if self.usage.is_some() {
+            return false;
+        }
+        match &self.choices {
+            // What has no `choices` is no chunk.
+            None => true,
+            Some(choices) if 0 < choices.count => false,
+            // Azure begins with the results of its filter, in a chunk without choices.
+            Some(_) => serde_json::from_slice::<Object<'_>>(json)
+                .is_ok_and(|it| it.present().all(|(name, _)| AROUND.contains(&name))),
+        }
+    }
+
     /// Whether this is an error object without an `error` around it, such as vLLM's and `FastAPI`'s.
     fn is_bare_error(&self) -> bool {
         let has_message = [self.message, self.msg, self.detail, self.errors, self.error_msg];
@@ -103,6 +119,19 @@ pub(crate) fn check(summary: &ResponseSummary<'_>, json: &[u8]) -> Result<()> {
         None => Ok(()),
     }
 }
+
+/// The members that stand around the choices of every chunk.
+const AROUND: &[&str] = &[
+    "choices",
+    "created",
+    "id",
+    "model",
+    "obfuscation",
+    "object",
+    "provider",
+    "service_tier",
+    "system_fingerprint",
+];
 
 /// How the names of objects begin that providers of Anthropic's format and of OpenAI Responses send.
 const FOREIGN: &[&str] = &["message", "content_block_", "response"];

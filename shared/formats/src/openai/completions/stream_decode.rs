@@ -100,6 +100,9 @@ impl FrameDecoder for CompletionDecoder {
         };
         let summary: ResponseSummary<'_> = error_body::event(&data)?;
         chat::check_response(&summary, &data)?;
+        if summary.says_nothing(&data) {
+            return Ok(());
+        }
         let usage = summary.usage.and_then(|it: &RawValue| chat::usage(it));
         let object: CompletionJson = error_body::event(&data)?;
         for choice in &object.choices {
