@@ -3,5 +3,6 @@
 pub mod chat;
 pub mod completions;
 pub mod embeddings;
+mod file_id;
 pub mod responses;
 mod tool_name;

@@ -14,6 +14,7 @@ use self::wire::{
     ToolJson,
 };
 use super::{
+    super::file_id,
     content::unsealed,
     output::{self, Annotation},
 };
@@ -174,7 +175,7 @@ impl<'a> InputEncoder<'a> {
                 // The reference requires it, unlike that of chat.
                 detail: media.detail.as_deref().unwrap_or("auto"),
             },
-            Content::File(media) => self.file(media),
+            Content::File(media) => self.file(media)?,
             Content::Audio(_) => return Err(unknown(&Field::Audio, "no audio")),
             Content::Video(_) => return Err(unknown(&Field::Video, "no video")),
             Content::ToolCall(_) | Content::ToolResult(_) => {
@@ -183,25 +184,26 @@ impl<'a> InputEncoder<'a> {
         })
     }
 
-    fn file(&mut self, media: &'a Media) -> PartJson<'a> {
+    fn file(&mut self, media: &'a Media) -> Result<PartJson<'a>> {
         let filename = media.name.as_deref();
         let place = match &media.source {
             MediaSource::Url(url) => Place::FileUrl(url),
-            MediaSource::Id(id) => Place::FileId(id),
+            MediaSource::Id(id) => Place::FileId(own(id, &Field::File)?),
             MediaSource::Text(text) => {
                 if filename.is_some() {
                     self.drop(Field::FileName);
                 }
-                return PartJson::InputText { text };
+                return Ok(PartJson::InputText { text });
             }
             MediaSource::Base64(data) => {
                 let kind = media.media_type.as_deref().unwrap_or("application/pdf");
                 let place = Place::FileData(format!("data:{kind};base64,{data}"));
                 // A name is demanded beside the bytes.
-                return PartJson::InputFile { place, filename: filename.or(Some("document.pdf")) };
+                let filename = filename.or(Some("document.pdf"));
+                return Ok(PartJson::InputFile { place, filename });
             }
         };
-        PartJson::InputFile { place, filename }
+        Ok(PartJson::InputFile { place, filename })
     }
 
     fn result(&mut self, result: &'a ToolResult) -> Result<()> {
@@ -379,10 +381,19 @@ fn unknown(field: &Field, what: &str) -> Error {
     error
 }
 
+/// The id of a file, unless another provider keeps the file.
+fn own<'a>(id: &'a str, field: &Field) -> Result<&'a str> {
+    if file_id::is_foreign(id) {
+        Err(unknown(field, "no files of another provider"))
+    } else {
+        Ok(id)
+    }
+}
+
 fn image(media: &Media) -> Result<Place<'_>> {
     Ok(match &media.source {
         MediaSource::Url(url) => Place::ImageUrl(Cow::Borrowed(url)),
-        MediaSource::Id(id) => Place::FileId(id),
+        MediaSource::Id(id) => Place::FileId(own(id, &Field::Image)?),
         MediaSource::Base64(data) => {
             let kind = media.media_type.as_deref().unwrap_or_else(|| image_type(data));
             Place::ImageUrl(Cow::Owned(format!("data:{kind};base64,{data}")))

@@ -8,6 +8,7 @@ use canonical::{
 use serde::Serialize;
 
 use super::super::{
+    super::file_id,
     FORMAT,
     quirks::mistral,
     reasoning::{NO_REASONING, ReasoningReplay},
@@ -362,6 +363,9 @@ fn file(media: &Media) -> Result<PartJson<'_>> {
     Ok(match source {
         // `file` takes base64 of PDF; a text is a text.
         MediaSource::Text(text) => PartJson::Text { text: text.into() },
+        MediaSource::Id(id) if file_id::is_foreign(id) => {
+            return Err(unsupported("messages", "accepts no files of another provider"));
+        }
         MediaSource::Id(id) => PartJson::File { file: File { file_id: Some(id), ..empty } },
         MediaSource::Base64(data) => {
             let kind = media_type.as_deref().unwrap_or("application/pdf");
