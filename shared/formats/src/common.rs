@@ -3,6 +3,7 @@
 pub(crate) mod alternating_roles;
 pub(crate) mod arguments;
 pub(crate) mod base64;
+pub(crate) mod byte_order_mark;
 pub(crate) mod completeness;
 pub(crate) mod data_uri;
 pub(crate) mod diagnosis;

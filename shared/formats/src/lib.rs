@@ -21,6 +21,8 @@ use common::{
     sse, stop_sequences, strict_schema, surrogates, tool_names, used_up_quota,
 };
 
+pub use common::size_limits::tokens as bounded_tokens;
+pub use common::byte_order_mark::{BYTE_ORDER_MARK, without_byte_order_mark};
 pub use common::completeness::is_complete;
 pub use common::error_body::from_provider;
 pub use common::estimate::{ConversationSize, conversation_size, estimated_tokens};

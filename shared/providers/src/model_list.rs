@@ -156,7 +156,7 @@ async fn read_list(provider: &ReachableProvider, url: Url) -> Result<Value> {
         Error::new(ErrorKind::Upstream, "sent a list of models that cannot be read")
             .caused_by(error)
     })?;
-    json(&body.to_bytes())
+    json(&formats::without_byte_order_mark(body.to_bytes()))
 }
 
 /// Where the page after a list begins; none at its end. Anthropic's lists go on after their last id,

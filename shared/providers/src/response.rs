@@ -8,8 +8,8 @@ use std::{io, time::Duration};
 use bytes::Bytes;
 use canonical::{Content, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
 use formats::{
-    DecodeMode, DecodeOptions, GatewayRequest, OutboundText, ProviderFormat, ToolNames,
-    without_secrets,
+    BYTE_ORDER_MARK, DecodeMode, DecodeOptions, GatewayRequest, OutboundText, ProviderFormat,
+    ToolNames, without_byte_order_mark, without_secrets,
 };
 use http::HeaderMap;
 use http_body::Body as _;
@@ -79,7 +79,7 @@ pub(crate) async fn decode(
             return Ok(Decoded { body: UpstreamBody::Stream(stream), kept: None });
         }
     }
-    let body = read_whole(&[], body, context.memory).await?;
+    let body = without_byte_order_mark(read_whole(&[], body, context.memory).await?);
     let kept = context.keep.filter(|most| body.len() <= *most).map(|_| body.clone());
     let mut response = context.decode_whole(body, headers, context.mode)?;
     check_vectors(&mut response, context.format, context.request)?;
@@ -227,11 +227,17 @@ fn first_visible(body: &[u8]) -> Option<&u8> {
 /// Reads a body up to its first byte that is no white space, and whatever came along with it.
 async fn read_first_bytes(body: &mut reqwest::Body) -> Result<Bytes> {
     let mut read = Bytes::new();
-    while first_visible(&read).is_none() {
+    while first_visible(&read).is_none() || BYTE_ORDER_MARK.starts_with(&read) {
         let Some(frame) = body.frame().await else { break };
         let Ok(data) = frame.map_err(broken_body)?.into_data() else { continue };
-        // White space before the first event means nothing in any format.
-        read = data;
+        // White space before the first event means nothing in any format, and neither does the mark,
+        // which may come in parts.
+        let begun = if BYTE_ORDER_MARK.starts_with(&read) { read.as_ref() } else { &[][..] };
+        read = without_byte_order_mark(if begun.is_empty() {
+            data
+        } else {
+            [begun, &data].concat().into()
+        });
     }
     Ok(read)
 }
@@ -327,7 +333,7 @@ pub(crate) async fn decode_error(response: http::Response<reqwest::Body>, now: u
     // The status alone says enough to go on; a body that hangs must not cost the next target's
     // time.
     let body = match tokio::time::timeout(ERROR_BODY_TIMEOUT, read).await {
-        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Ok(body)) => without_byte_order_mark(body.to_bytes()),
         Ok(Err(_)) | Err(_) => Bytes::new(),
     };
     let status = head.status.as_u16();

@@ -48,6 +48,26 @@ async fn an_unrequested_stream_becomes_a_whole_response() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_means_nothing() {
+    let whole = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}"#;
+    for body in [whole, EVENTS] {
+        let body = format!("\u{feff}{body}");
+        let first = provider_with(ScriptedResponse::raw(200, "application/json", body)).await;
+        let gateway = gateway_for(&first, "").await;
+        let response = ask(&gateway, &hello("first/m")).await.json().await.unwrap();
+        assert_eq!(response["choices"][0]["message"]["content"], "Hi", "{response}");
+        let stream = ask(&gateway, &hello_streamed("first/m")).await.text().await.unwrap();
+        assert_eq!(text_in(&stream), "Hi", "{stream}");
+    }
+
+    let error = "\u{feff}{\"error\":{\"message\":\"no such thing\"}}";
+    let first = provider_with(ScriptedResponse::raw(400, "application/json", error)).await;
+    let gateway = gateway_for(&first, "").await;
+    let (status, error) = error_of(ask(&gateway, &hello("first/m")).await).await;
+    assert_eq!((status, &error["message"]), (400, &json!("Provider first: no such thing")));
+}
+
+#[tokio::test]
 async fn an_incomplete_unrequested_stream_is_a_failure() {
     let half = EVENTS.split_once("\n\n").unwrap().0.to_owned() + "\n\n";
     let first = provider_with(ScriptedResponse::raw(200, "text/event-stream", half)).await;

@@ -8,11 +8,10 @@ use std::borrow::Cow;
 use bytes::{Buf, Bytes, BytesMut};
 use canonical::{Error, ErrorKind, Result, StreamEvent};
 
+use crate::BYTE_ORDER_MARK;
+
 /// How large one frame may grow before it counts as malformed.
 const MAX_FRAME: usize = 16 * 1024 * 1024;
-
-/// A byte order mark in UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Cuts bytes into frames.
 #[derive(Debug, Default)]
