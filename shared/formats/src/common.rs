@@ -36,3 +36,4 @@ pub(crate) mod surrogates;
 pub(crate) mod tool_names;
 pub(crate) mod used_up_quota;
 pub(crate) mod value_count;
+pub(crate) mod whole_calls;

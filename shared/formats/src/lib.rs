@@ -18,7 +18,7 @@ use common::{
     alternating_roles, arguments, base64, data_uri, diagnosis, error_body, fingerprint,
     finish_reason, json, lenient_values, lost_reasoning, media_type, multipart, object_schema,
     param_names, redact, response_id, retry_hint, signature_tags, size_limits, split_surrogates,
-    sse, stop_sequences, strict_schema, surrogates, tool_names, used_up_quota,
+    sse, stop_sequences, strict_schema, surrogates, tool_names, used_up_quota, whole_calls,
 };
 
 pub use common::size_limits::tokens as bounded_tokens;
@@ -33,9 +33,9 @@ pub use common::redact::{redact, without_secrets};
 pub use common::request_policy::{RequestPolicy, SystemPromptPolicy};
 pub use common::requested_output::{OutputMembers, RequestedOutput};
 pub use common::retry_hint::{date, duration, hint};
-pub use common::size_limits::tokens as bounded_tokens;
 pub use common::tool_names::ToolNames;
 pub use common::value_count::value_count;
+pub use common::whole_calls::{check_calls, with_checked_calls};
 pub use inbound::{
     ClientFormat, Inbound, InboundChat, InboundCompaction, InboundEmbeddings, InboundTokenCount,
     StreamEncoder,

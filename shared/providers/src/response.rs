@@ -150,6 +150,7 @@ async fn decode_stream(
 
     let decoder = format.stream_decoder(context.options(context.mode));
     let decoder = context.tool_names.restored(decoder);
+    let decoder = formats::with_checked_calls(decoder);
     let decoder = formats::with_model_name(decoder, context.model);
     let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
     if let Some(most) = context.keep {
@@ -185,6 +186,7 @@ impl ResponseContext<'_> {
         response.usage = response.usage.or_else(|| response_headers::usage(headers));
         if let ResponseBody::Chat(chat) = &mut response.body {
             self.tool_names.restore(chat);
+            formats::check_calls(chat)?;
             // Bedrock, for one, names no model in its responses.
             chat.model.get_or_insert_with(|| self.model.to_owned());
         }

@@ -264,3 +264,44 @@ async fn the_gateway_keeps_serving_after_a_broken_stream() {
     assert_eq!(text_in(&stream), "well");
     assert_eq!(first.requests()[1].outcome, Outcome::Complete);
 }
+
+/// A call of a tool whose arguments are cut, as if it were whole.
+fn cut_call() -> Vec<Step> {
+    let call = [openai::tool_call(0, "call_1", "f"), openai::tool_arguments(0, "{\"x\":")];
+    call.into_iter().chain([openai::finish("tool_calls"), openai::done()]).collect()
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_within_a_call_is_an_error_in_every_format() {
+    let first = FakeProvider::start().await;
+    first.respond_with([ScriptedResponse::stream(cut_call())]);
+    let gateway = gateway_for(&first, "").await;
+    let (user, input) = (json!({"role": "user", "content": "Hi"}), json!("Hi"));
+    for (path, field, value, end, error) in [
+        ("/v1/chat/completions", "messages", json!([user]), "[DONE]", "\"error\""),
+        ("/v1/responses", "input", input, "response.completed", "response.failed"),
+        ("/v1/messages", "messages", json!([user]), "message_stop", "event: error"),
+    ] {
+        let mut request = json!({"model": "first/m", "stream": true, "max_tokens": 9});
+        request[field] = value;
+        let key = [("x-api-key", crate::support::KEY)];
+        let response =
+            crate::support::send(&gateway, "POST", path, &key, request.to_string()).await;
+        let stream = response.text().await.unwrap();
+        assert!(stream.contains(error) && !stream.contains(end), "{path}: {stream}");
+        assert!(stream.contains("within the arguments for `f`"), "{path}: {stream}");
+        assert!(!stream.contains("\"tool_calls\",\"x_gateway\""), "{path}: {stream}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_response_that_ends_within_a_call_is_failed_over() {
+    let (first, second) = (FakeProvider::start().await, crate::support::provider().await);
+    first.respond_with([openai::completion_with_tool("call_1", "f", "{\"x\":")]);
+    let gateway = gateway_for_both(&first, &second, BOTH).await;
+    let response = ask(&gateway, &crate::support::hello("both")).await.json().await.unwrap();
+    assert_eq!(
+        attempts_of(&response["x_gateway"]),
+        ["first server_error null", "second success 200"]
+    );
+}

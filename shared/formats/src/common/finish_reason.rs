@@ -57,6 +57,11 @@ impl Finishes {
         self.finished |= other.finished;
     }
 
+    /// Whether the choice of this index has its finish reason.
+    pub(crate) fn has(self, index: u32) -> bool {
+        self.finished & 1 << index.min(u128::BITS - 1) != 0
+    }
+
     /// Whether a choice has its finish reason.
     pub(crate) fn have_any(self) -> bool {
         self.finished != 0

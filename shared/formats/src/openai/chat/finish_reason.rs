@@ -62,6 +62,20 @@ pub(crate) fn plain(word: &str) -> Result<FinishReason> {
     decode(word, false, false)
 }
 
+/// Whether a finish reason says that a limit or a filter ends the choice, wherever it stands.
+pub(super) fn is_limit(word: &str) -> bool {
+    match decode(word, true, false) {
+        Ok(reason) => matches!(
+            reason,
+            FinishReason::Length
+                | FinishReason::ContextFull
+                | FinishReason::Filtered
+                | FinishReason::Refusal
+        ),
+        Err(_) => false,
+    }
+}
+
 /// Whether a finish reason says that the provider gave up in the middle of its response.
 pub(super) fn is_cut(word: &str) -> bool {
     cuts::check(word).is_err()

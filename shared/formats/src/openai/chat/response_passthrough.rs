@@ -13,6 +13,7 @@ use super::{
 use crate::{
     error_body,
     json::{self, Edits, Object},
+    whole_calls::check_arguments,
 };
 
 /// Members of a message and what they become; none where the member is taken out.
@@ -47,6 +48,9 @@ pub(super) fn passthrough(body: &Bytes, summary: &ResponseSummary<'_>) -> Result
 
 fn normalize_choice(json: &RawValue, at: usize, response_id: &str) -> Result<Option<String>> {
     let choice: Object<'_> = error_body::part(json)?;
+    if !finish_reason::is_limit(&finish_reason::word_of(choice.get("finish_reason"))) {
+        choice.get("message").map_or(Ok(()), check_calls)?;
+    }
     let message = choice.get("message").map(|it| normalize_message(it, response_id));
     let message = message.transpose()?.flatten();
     let has_index = choice.get("index").is_some();
@@ -67,6 +71,14 @@ fn normalize_choice(json: &RawValue, at: usize, response_id: &str) -> Result<Opt
         }
     })
     .map(Some)
+}
+
+/// Checks that the calls of a message are whole.
+fn check_calls(message: &RawValue) -> Result<()> {
+    let message: DecodedMessage<'_> = error_body::part(message)?;
+    let calls = message.tool_calls();
+    let mut calls = calls.iter().filter(|it| !it.is_custom());
+    calls.try_for_each(|it| check_arguments(&it.name().unwrap_or_default(), &it.arguments()))
 }
 
 /// A finish reason that is no word, as OpenAI would write it; none where it is one, or is not there.

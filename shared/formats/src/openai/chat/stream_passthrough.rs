@@ -26,6 +26,8 @@ pub(super) struct PassthroughDecoder {
     end: StreamEnd,
     normalizer: ChunkNormalizer,
     finishes: Finishes,
+    /// The choices that a limit or a filter ended.
+    limited: Finishes,
     has_ended: bool,
 }
 
@@ -36,7 +38,7 @@ impl PassthroughDecoder {
 
     fn finish(&mut self, terminator: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         self.finishes.check()?;
-        self.normalizer.finish()?;
+        self.normalizer.finish(self.limited)?;
         self.has_ended = true;
         events.push(StreamEvent::frame(EventKind::End, None, terminator));
         Ok(())
@@ -72,6 +74,7 @@ impl FrameDecoder for PassthroughDecoder {
         let (kind, usage) = classify(&summary);
         if let Some(choices) = &summary.choices {
             self.finishes.add(choices.finishes);
+            self.limited.add(choices.limited);
         }
 
         let normalized = self.normalizer.chunk(&summary, &data)?;
@@ -290,6 +293,27 @@ mod tests {
 
     const FINISH: &[u8] =
         b"data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+
+    #[test]
+    fn a_call_that_is_cut_is_no_success() {
+        let stream = |arguments: &str, reason: &str| {
+            let call = format!(
+                r#"{{"index":0,"id":"a","type":"function","function":{{"name":"f","arguments":{}}}}}"#,
+                crate::json::quoted(arguments)
+            );
+            format!(
+                "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"tool_calls\":[{call}]}}}}]}}\n\n\
+                 data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"{reason}\"}}]}}\n\n\
+                 data: [DONE]\n\n"
+            )
+        };
+        let cut = error(&stream(r#"{"x":"#, "tool_calls"));
+        assert!(cut.message().contains("the call is cut"), "{cut:?}");
+        assert_eq!(error(&stream("{'x':1}", "stop")).kind, ErrorKind::Upstream);
+        for (arguments, reason) in [(r#"{"x":"#, "length"), (r#"{"x":1}"#, "stop"), ("", "stop")] {
+            events(&stream(arguments, reason)).unwrap();
+        }
+    }
 
     #[test]
     fn a_stream_without_its_terminator_is_cut() {

@@ -157,6 +157,8 @@ pub(super) struct ChoicesSummary<'a> {
     pub(super) has_content: bool,
     /// Which of them say why they end.
     pub(super) finishes: Finishes,
+    /// Which of them a limit or a filter ends.
+    pub(super) limited: Finishes,
     /// How many hold a whole message.
     pub(super) messages: usize,
     /// Whether one holds tool calls.
@@ -215,6 +217,7 @@ impl<'a> ChoicesSummary<'a> {
             return;
         }
 
+        self.limited.note(index, finish_reason::is_limit(&reason));
         if finish_reason::is_cut(&reason) {
             self.cut = Some(reason.clone());
         }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{content, output::whole, wire};
-use crate::{DecodeMode, error_body, json};
+use crate::{DecodeMode, error_body, json, whole_calls::check_arguments};
 
 /// Decodes a provider's whole response.
 pub(super) fn decode(body: Bytes, mode: DecodeMode) -> Result<GatewayResponse> {
@@ -28,7 +28,10 @@ pub(super) fn decode(body: Bytes, mode: DecodeMode) -> Result<GatewayResponse> {
     }
     let usage = wire.usage.and_then(wire::usage);
     let body = match mode {
-        DecodeMode::Passthrough => ResponseBody::Raw(body),
+        DecodeMode::Passthrough => {
+            check_calls(&wire)?;
+            ResponseBody::Raw(body)
+        }
         DecodeMode::Translate => ResponseBody::Chat(chat_response(wire)?),
     };
     Ok(GatewayResponse { body, usage, facts: None })
@@ -47,6 +50,21 @@ pub(super) fn check(wire: &wire::Response<'_>) -> Result<()> {
             Err(Error::new(ErrorKind::Upstream, format!("failed: status `{status}`")))
         }
     }
+}
+
+/// Refuses a response that is whole by its own words and holds a call that is not. Decoded ones are
+/// checked where every format's are.
+pub(super) fn check_calls(wire: &wire::Response<'_>) -> Result<()> {
+    if wire.status.as_deref() == Some("incomplete") {
+        return Ok(());
+    }
+    for json in wire.output.iter().flatten() {
+        let Ok(Some(item)) = item(json) else { continue };
+        if item.kind.as_deref() == Some("function_call") {
+            check_arguments(item.name.as_deref().unwrap_or_default(), &arguments(&item))?;
+        }
+    }
+    Ok(())
 }
 
 fn chat_response(wire: wire::Response<'_>) -> Result<ChatResponse> {

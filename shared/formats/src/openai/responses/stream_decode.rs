@@ -95,6 +95,7 @@ impl EventDecoder {
         let usage = response.usage.and_then(wire::usage);
         match self.mode {
             DecodeMode::Passthrough => {
+                response_decode::check_calls(&response)?;
                 let frame = sse::event_alone(frame).unwrap_or_default();
                 events.push(StreamEvent::frame(EventKind::Finish, usage, frame));
                 // The format has no terminator behind its last event; the course of a stream needs

@@ -15,7 +15,7 @@ use super::super::{
     stream_decode::{CallDelta, CallTracker},
     wire::ResponseSummary,
 };
-use crate::{error_body, json, json::Object};
+use crate::{error_body, finish_reason::Finishes, json, json::Object, whole_calls::CallArguments};
 
 /// Corrects the chunks of one stream.
 #[derive(Debug, Default)]
@@ -29,6 +29,8 @@ pub(super) struct ChunkNormalizer {
 #[derive(Debug, Default)]
 struct ChoiceNormalizer {
     calls: CallTracker,
+    /// The arguments of each call of a function, by its place in `calls`.
+    arguments: BTreeMap<usize, CallArguments>,
     pairs: SplitPairs,
 }
 
@@ -75,11 +77,17 @@ impl ChunkNormalizer {
         edited(text_of(chunk)?, |edits| edits.set("choices", choices)).map(Some)
     }
 
-    /// Ends the stream: a call that was never named is an error.
-    pub(super) fn finish(&mut self) -> Result<()> {
-        let mut calls = self.choices.values_mut().map(|it| &mut it.calls);
-        if calls.any(|it| it.has_unannounced()) {
-            return Err(response_decode::nameless_call());
+    /// Ends the stream: a call that was never named is an error, and so is one that is not whole, unless
+    /// a limit ended its choice.
+    pub(super) fn finish(&mut self, limited: Finishes) -> Result<()> {
+        for (index, choice) in &mut self.choices {
+            if choice.calls.has_unannounced() {
+                return Err(response_decode::nameless_call());
+            }
+            for (at, arguments) in choice.arguments.iter().filter(|_| !limited.has(*index)) {
+                let name = choice.calls.call(*at).map(|it| it.name.clone());
+                arguments.check(&name.unwrap_or_default())?;
+            }
         }
         Ok(())
     }
@@ -201,6 +209,9 @@ impl ChoiceNormalizer {
         let names_before = self.calls.names_len();
         let at = self.calls.add(&delta, position);
         let repeats_name = names_before == self.calls.names_len();
+        if !written.is_custom() {
+            self.arguments.entry(at).or_default().add(&delta.arguments);
+        }
         let Some(call) = self.calls.call(at) else { return Ok(NormalizedCall::Same) };
 
         if let Some(number) = call.announced {
@@ -337,7 +348,7 @@ mod tests {
             let chunk = format!(r#"{{"id":"c","choices":[{{"index":0,"delta":{delta}}}]}}"#);
             assert_eq!(normalize(&mut normalizer, &chunk), None, "{delta}");
         }
-        assert!(normalizer.finish().is_ok());
+        assert!(normalizer.finish(Finishes::default()).is_ok());
         let odd = call(r#"{"id":"","custom":{"name":"f","input":"x"}}"#);
         let right = call(
             r#"{"id":"call_c_0","custom":{"name":"f","input":"x"},"index":0,"type":"custom"}"#,
@@ -413,7 +424,7 @@ mod tests {
         let mut normalizer = ChunkNormalizer::default();
         let nameless = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a"}]}}]}"#;
         normalize(&mut normalizer, nameless);
-        assert!(normalizer.finish().is_err());
+        assert!(normalizer.finish(Finishes::default()).is_err());
     }
 
     #[test]
