@@ -42,7 +42,7 @@ fn add_period(body: &mut Value, period: Period, days: &[PeriodSums<Day>]) {
         body["budget_usd"] = Value::Null;
         body["budget_used_pct"] = Value::Null;
     }
-    body["request_count"] = json!(model_calls(&all));
+    body["request_count"] = json!(all.model_calls());
     body["unpriced_count"] = json!(total.unpriced);
     let by_model = all.grouped(|key| (key.provider.clone(), key.model.clone()));
     let by_model = by_model.iter().filter(|((provider, _), _)| !provider.is_empty());
@@ -58,20 +58,11 @@ fn add_period(body: &mut Value, period: Period, days: &[PeriodSums<Day>]) {
         .iter()
         .map(|day| {
             let mut row = sum_json(&day.sums.total());
-            row["requests"] = json!(model_calls(&day.sums));
+            row["requests"] = json!(day.sums.model_calls());
             row["date"] = usage_date(day.period);
             row
         })
         .collect();
-}
-
-/// How many calls for models there are: one that succeeded without a provider was a list of models, or
-/// usage such as this, unless the cache had its response.
-fn model_calls(sums: &Sums) -> u64 {
-    let by_kind = sums.grouped(|key| key.provider.is_empty() && key.outcome == "success");
-    let count =
-        |(is_local, sum): (&bool, &CallSum)| if *is_local { sum.cache_hits } else { sum.calls };
-    by_kind.iter().map(count).sum()
 }
 
 fn sum_json(sum: &CallSum) -> Value {

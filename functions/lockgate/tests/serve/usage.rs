@@ -38,8 +38,10 @@ async fn a_key_reads_what_its_own_tenant_used_by_model_and_day() {
         call(&gateway, key).await;
     }
 
-    // Neither is a call for a model.
-    send(&gateway, "GET", "/v1/models", &[("x-api-key", KEY)], "").await;
+    // None of them is a call for a model.
+    for path in ["/v1/models", "/v1/models/none", "/v1/nowhere"] {
+        send(&gateway, "GET", path, &[("x-api-key", KEY)], "").await;
+    }
     get_usage(&gateway, KEY).await;
     let own = get_usage(&gateway, KEY).await;
     assert_eq!(own["request_count"], 2, "{own}");
@@ -70,11 +72,15 @@ async fn an_operator_sees_what_tenants_used_with_a_budget_and_without() {
         call(&gateway, key).await;
     }
 
+    // None of them is a call for a model.
+    send(&gateway, "GET", "/v1/models", &[("x-api-key", KEY)], "").await;
+    send(&gateway, "GET", "/v1/models/none", &[("x-api-key", KEY)], "").await;
+    get_usage(&gateway, KEY).await;
+
     let (_, all) = ask(&gateway, "GET", "/admin/usage", "").await;
     let tenants = all["tenants"].as_array().unwrap();
     let of = |name: &str| tenants.iter().find(|it| it["name"] == name).unwrap();
     let (_, one) = ask(&gateway, "GET", "/admin/tenants/default/usage", "").await;
-    // Last, since it is a call of the tenant's, too.
     let own = get_usage(&gateway, KEY).await;
     for member in ["total_cost_usd", "request_count", "period_start", "period_end"] {
         assert_eq!(of("default")[member], own[member], "{member}: {all}");
@@ -83,6 +89,7 @@ async fn an_operator_sees_what_tenants_used_with_a_budget_and_without() {
     assert_eq!(of("other")["request_count"], 1, "{all}");
     assert_eq!(of("other")["budget_usd"], 2.0, "{all}");
 
+    assert_eq!(own["request_count"], 2, "{own}");
     for member in ["total_cost_usd", "request_count", "unpriced_count", "by_model", "by_day"] {
         assert_eq!(one[member], own[member], "{member}: {one}");
     }

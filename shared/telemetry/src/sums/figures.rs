@@ -36,7 +36,8 @@ pub struct Figures {
     /// The gateway's own time, within [`super::OVERHEAD_BOUNDS`].
     #[serde(rename = "to")]
     pub overhead: Histogram,
-    /// What each tenant's calls came to, by its id; nothing in figures of an hour.
+    /// What each tenant's calls came to, by its id, of which those for models are counted; nothing in
+    /// figures of an hour.
     #[serde(rename = "t", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tenants: BTreeMap<String, Amounts>,
     /// What the calls of each provider and its model came to, both empty where no attempt was made;
@@ -103,7 +104,7 @@ impl Figures {
             cost: total.cost,
             first_token: total.first_token,
             overhead: total.overhead,
-            tenants: amounts(sums.grouped(|key| key.tenant.clone())),
+            tenants: by_tenant(sums),
             models: amounts(sums.grouped(|key| (key.provider.clone(), key.model.clone()))),
         }
     }
@@ -140,6 +141,17 @@ impl Figures {
     }
 }
 
+/// What each tenant's calls came to. Only calls for models are counted.
+fn by_tenant(sums: &Sums) -> BTreeMap<String, Amounts> {
+    let mut tenants: BTreeMap<String, Amounts> = BTreeMap::new();
+    for (key, sum) in &sums.calls {
+        let calls = if key.is_of_model() { sum.calls } else { 0 };
+        let amounts = Amounts { calls, ..Amounts::of(sum) };
+        tenants.entry(key.tenant.clone()).or_default().merge(&amounts);
+    }
+    tenants
+}
+
 fn amounts<K: Ord>(groups: BTreeMap<K, CallSum>) -> BTreeMap<K, Amounts> {
     groups.into_iter().map(|(key, sum)| (key, Amounts::of(&sum))).collect()
 }
@@ -162,6 +174,7 @@ mod tests {
         };
         CallRow {
             tenant: Some("a".to_owned()),
+            format: "openai_chat".to_owned(),
             outcome: outcome.to_owned(),
             attempts: attempts.iter().map(attempt).collect(),
             usage: (outcome == "success").then_some(UsageRow([10, 1, 0, 0, 5, 2, 0])),
@@ -178,16 +191,20 @@ mod tests {
         sums.add(&row("timeout", &[("first", "timeout")]));
         sums.add(&row("rate_limit", &[]));
         sums.add(&row("canceled", &[("first", "canceled")]));
+        for format in ["", "files"] {
+            let format = format.to_owned();
+            sums.add(&CallRow { format, cost: None, usage: None, ..row("unknown_model", &[]) });
+        }
         let figures = Figures::of(&sums);
 
-        // The third was refused before any attempt.
+        // The third was refused before any attempt, and the last two were for no model.
         let Figures { calls, answered, failed, failed_over, cost, .. } = figures;
-        assert_eq!((calls, answered, failed, failed_over, cost), (4, 1, 1, 1, 30));
+        assert_eq!((calls, answered, failed, failed_over, cost), (6, 1, 1, 1, 30));
         assert_eq!(figures.first_token.count(), 1);
         let amounts = Amounts { calls: 4, input: 11, output: 7, cost: 30, unpriced: 0 };
         assert_eq!(figures.tenants["a"], amounts);
         assert_eq!(figures.models[&("second".to_owned(), "m".to_owned())].cost, 30);
-        assert_eq!(figures.models[&(String::new(), String::new())].calls, 1);
+        assert_eq!(figures.models[&(String::new(), String::new())].calls, 3);
         assert_eq!(figures.cost_by_provider()["second"], 30);
     }
 

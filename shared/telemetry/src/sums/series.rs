@@ -231,6 +231,12 @@ impl SumKey {
         }
     }
 
+    /// Whether the calls are for a model: lists of models and usage have no format, and files and
+    /// batches are for no model.
+    pub fn is_of_model(&self) -> bool {
+        !matches!(self.format.as_str(), "" | "files" | "batches")
+    }
+
     /// The kinds that a call counts under once there are too many: without its model, and once there
     /// are far too many, without its tenant.
     fn folded(&self) -> [Self; 2] {
@@ -277,6 +283,11 @@ impl Sums {
             }
             before = Some(target);
         }
+    }
+
+    /// How many calls for models there are.
+    pub fn model_calls(&self) -> u64 {
+        self.calls.iter().filter(|(key, _)| key.is_of_model()).map(|(_, sum)| sum.calls).sum()
     }
 
     /// Adds the calls of other sums.
