@@ -33,6 +33,15 @@ impl TlsFront {
         Self::with(target, IssuedCertificate::new(names))
     }
 
+    /// Starts a front with this certificate, before the plain server at `target`.
+    ///
+    /// # Panics
+    ///
+    /// As [`TlsFront::start`].
+    pub fn with_certificate(target: &str, certificate: IssuedCertificate) -> Self {
+        Self::with(target, certificate)
+    }
+
     /// Starts a front whose certificate has expired, before the plain server at `target`.
     ///
     /// # Panics
@@ -87,6 +96,22 @@ impl IssuedCertificate {
     /// When a name cannot be in a certificate.
     pub fn new(names: &[&str]) -> Self {
         Self::issue(names, None)
+    }
+
+    /// Makes a certificate for these host names that is its own root and marked as one, as
+    /// `openssl req -x509` does.
+    ///
+    /// # Panics
+    ///
+    /// When a name cannot be in a certificate.
+    pub fn self_signed(names: &[&str]) -> Self {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut certificate = CertificateParams::new(names).expect("these are names of hosts");
+        certificate.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key can be made");
+        let certificate = certificate.self_signed(&key).expect("a root signs itself");
+        let pem = certificate.pem();
+        Self { ca_pem: pem.clone(), cert_pem: pem, key_pem: key.serialize_pem() }
     }
 
     /// Issues a certificate that ends with this year where one is given.

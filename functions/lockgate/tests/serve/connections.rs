@@ -9,7 +9,7 @@ use std::time::Duration;
 use testkit::lockgate::Lockgate;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 use testkit::proxy::Proxy;
-use testkit::tls::TlsFront;
+use testkit::tls::{IssuedCertificate, TlsFront};
 
 use crate::support::{
     KEY, ask, attempts_of, error_of, hello, only, program, provider, raw_tcp_server, text_of, yaml,
@@ -247,5 +247,26 @@ async fn a_response_head_that_cannot_be_read_is_reported_as_that() {
         let (status, error) = error_of(ask(&gateway, &hello("first/m")).await).await;
         assert_eq!(status, 502, "{error}");
         assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_its_own_authority_is_trusted_where_it_is_given_itself() {
+    let fake = provider().await;
+    let certificate = IssuedCertificate::self_signed(&["127.0.0.1"]);
+    let front = TlsFront::with_certificate(&authority(&fake), certificate.clone());
+    let elsewhere = IssuedCertificate::self_signed(&["localhost"]);
+    let misnamed = TlsFront::with_certificate(&authority(&fake), elsewhere.clone());
+    let other = IssuedCertificate::self_signed(&["127.0.0.1"]);
+    for (front, given, status) in [
+        (&front, &certificate, 200),
+        // Another certificate, and one for another name.
+        (&front, &other, 502),
+        (&misnamed, &elsewhere, 502),
+    ] {
+        let url = format!("https://{}", front.address());
+        let config = yaml(&[("first", &url)], "ca_file: ca.pem");
+        let gateway = program().config(&config).file("ca.pem", &given.ca_pem).start().await;
+        assert_eq!(ask(&gateway, &hello("first/m")).await.status, status);
     }
 }
