@@ -433,7 +433,7 @@ impl Remote {
 }
 
 /// What an error comes from in the end: those around it only say what was being done.
-fn innermost(error: &(dyn Error + Send + Sync)) -> String {
+pub(crate) fn innermost(error: &(dyn Error + Send + Sync)) -> String {
     let (mut innermost, mut source) = (error.to_string(), error.source());
     while let Some(cause) = source {
         (innermost, source) = (cause.to_string(), cause.source());

@@ -16,7 +16,7 @@ use edge::settings::{Environment, now_ms};
 use gateway::{Client, Clock, Configuration, Freshness, Gateway, Snapshot, Source};
 use storage::{Parameters, sqlite};
 
-use crate::{aws_account, commands::Failure, output::printable};
+use crate::{admin_client::innermost, aws_account, commands::Failure, output::printable};
 
 /// How many characters a progress bar has.
 const BAR_CHARS: usize = 20;
@@ -109,9 +109,10 @@ pub(crate) async fn reach(
             }
             Err(error) => {
                 reached.failures += 1;
+                let cause = error.cause().map(|cause| format!(": {}", innermost(cause)));
                 // A provider's message is anybody's text, and a terminal would obey it.
-                let message = printable(error.message());
-                writeln!(out, "{provider}: {message} ({time} ms)")?;
+                let message = [error.message(), cause.as_deref().unwrap_or_default()].concat();
+                writeln!(out, "{provider}: {} ({time} ms)", printable(&message))?;
             }
         }
     }
@@ -153,7 +154,8 @@ fn print_route(route: &Route, reached: &Reached, out: &mut impl Write) -> io::Re
     Ok(())
 }
 
-/// Prints that a provider does not list a model. One that was not reached says nothing.
+/// Prints that a provider does not list a model. One that was not reached says nothing, and neither
+/// does one that lists none at all.
 fn print_missing(
     provider: &str,
     model: &str,
@@ -162,7 +164,8 @@ fn print_missing(
 ) -> io::Result<()> {
     // A provider that did not respond lists nothing, which says nothing of the model.
     let listed = reached.listed.iter().find(|(name, _)| name == provider);
-    if listed.is_some_and(|(_, models)| !models.iter().any(|known| known == model)) {
+    let lacks = |models: &[String]| !models.is_empty() && !models.iter().any(|it| it == model);
+    if listed.is_some_and(|(_, models)| lacks(models)) {
         writeln!(out, "  {provider} does not list {model}")?;
     }
     Ok(())

@@ -23,7 +23,7 @@ use canonical::{
 };
 use config::Script;
 use formats::{Inbound, InboundEmbeddings, openai::embeddings::OpenAiEmbeddings};
-use http::{Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::{
     body::{Body, Frame, Incoming},
@@ -116,7 +116,12 @@ type UpstreamResponse = Response<Either<Full<Bytes>, Words>>;
 
 impl Play {
     async fn respond(&self, request: http::Request<Incoming>) -> UpstreamResponse {
-        let embeds = request.uri().path().ends_with("/embeddings");
+        let path = request.uri().path();
+        // It takes every name, so that it has none to list. The script is about calls.
+        if request.method() == Method::GET && path.ends_with("/models") {
+            return whole(StatusCode::OK, &json!({"object": "list", "data": []}));
+        }
+        let embeds = path.ends_with("/embeddings");
         let body = Limited::new(request.into_body(), MAX_REQUEST_BYTES).collect().await;
         let body = body.map(|it| it.to_bytes()).unwrap_or_default();
         let Ok(request) = serde_json::from_slice::<Value>(&body) else {

@@ -9,7 +9,7 @@ use testkit::openai;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
 use crate::support::{
-    ask, error_of, gateway_for, hello, program, provider, send, text_of, unused_address, yaml,
+    KEY, ask, error_of, gateway_for, hello, program, provider, send, text_of, unused_address, yaml,
 };
 
 /// A server that started without a file, and the key that it printed.
@@ -287,4 +287,24 @@ async fn a_key_that_init_is_given_wins_over_a_variable() {
     let read = |name: &str| std::fs::read_to_string(setup.folder().join(name)).unwrap();
     assert!(read("config.yaml").contains("api_key: ${LOCKGATE_OPENAI_API_KEY_1}"));
     assert!(read(".env").contains("LOCKGATE_OPENAI_API_KEY_1='new-key'"));
+}
+
+#[tokio::test]
+async fn that_a_mock_lists_no_models_is_no_failure() {
+    let config = format!(
+        "api_key: {KEY}\nproviders: [{{ name: demo, type: mock }}]\nmodels: [{{ name: m, provider: demo }}]"
+    );
+    let output = program().config(&config).arguments(["check", "--online"]).run().await;
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{printed}");
+    assert!(printed.contains("demo: responds, 0 models ("), "{printed}");
+    assert!(!printed.contains("does not list"), "{printed}");
+}
+
+#[tokio::test]
+async fn check_online_says_why_a_provider_cannot_be_reached() {
+    let config = yaml(&[("gone", "http://127.0.0.1:1")], "");
+    let output = program().config(&config).arguments(["check", "--online"]).run().await;
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("gone: could not be reached: Connection refused"), "{printed}");
 }
