@@ -61,7 +61,8 @@ const METHODS: [&str; 5] = [
     "batchEmbedContents",
 ];
 
-fn method_of(path: &str) -> Option<&str> {
+/// The method that stands behind a model's name.
+pub(crate) fn method_of(path: &str) -> Option<&str> {
     let (_, method) = path.rsplit_once(':')?;
     METHODS.contains(&method).then_some(method)
 }

@@ -16,7 +16,7 @@ use http::StatusCode;
 use tenants::{Tenant, policy};
 
 use self::pricing::Pricing;
-use crate::{endpoint::HandlerFuture, front::Exchange, response, text::shorten};
+use crate::{api::method_of, endpoint::HandlerFuture, front::Exchange, response, text::shorten};
 
 /// One name that a client may put into `model`.
 struct Model<'a> {
@@ -67,10 +67,17 @@ pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
                 lists::encode_list(exchange.api, &models, exchange.request.uri())?
             }
             Some(id) => {
-                let model = models.iter_mut().find(|model| model.id == *id);
-                let model = model.ok_or_else(|| Error::unknown_model(&shorten(id)))?;
-                describe(model, &snapshot);
-                lists::encode_model(exchange.api, model)?
+                // More names than those of the list can be called: any model of any provider. What
+                // ends like a method of Google's is a call with the wrong method.
+                let may_be_called =
+                    policy::is_model_allowed(&tenant, id) && method_of(id).is_none();
+                let provider = snapshot.first_provider(id).filter(|_| may_be_called);
+                let listed = models.into_iter().find(|model| model.id == *id);
+                let called = || Some(Model::new(id.as_str(), provider.as_deref()?, None));
+                let model = listed.or_else(called);
+                let mut model = model.ok_or_else(|| Error::unknown_model(&shorten(id)))?;
+                describe(&mut model, &snapshot);
+                lists::encode_model(exchange.api, &model)?
             }
         };
         Ok(response::json(StatusCode::OK, body))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use canonical::Result;
 use routing::{ModelQuery, RoutePlan, Target};
 
-use crate::Call;
+use crate::{Call, own_provider::OwnProvider};
 
 /// The plan for what a call asks for.
 pub(crate) fn resolve(call: &Call) -> Result<Arc<RoutePlan>> {
@@ -31,10 +31,19 @@ pub(crate) fn resolve(call: &Call) -> Result<Arc<RoutePlan>> {
     Ok(Arc::new(whole))
 }
 
-/// What is asked for, where a tenant's own provider goes by another name than its settings give it.
+/// What a call asks for.
 fn query<'a>(call: &'a Call, model: Option<&'a str>) -> ModelQuery<'a> {
-    let provider = call.only_provider.as_deref();
-    let Some(own) = &call.snapshot.own else { return ModelQuery { model, provider } };
+    let query = ModelQuery { model, provider: call.only_provider.as_deref() };
+    by_own_name(call.snapshot.own.as_ref(), query)
+}
+
+/// A query as it is resolved where a tenant's own provider goes by another name than its settings give
+/// it.
+pub(crate) fn by_own_name<'a>(
+    own: Option<&'a OwnProvider>,
+    ModelQuery { model, provider }: ModelQuery<'a>,
+) -> ModelQuery<'a> {
+    let Some(own) = own else { return ModelQuery { model, provider } };
     let is_own = |name: &str| own.alias.as_deref() == Some(name);
     let provider = provider.map(|name| if is_own(name) { own.name.as_str() } else { name });
     let own_model = |name: &'a str| name.split_once('/').filter(|(prefix, _)| is_own(prefix));

@@ -10,7 +10,7 @@ use routing::{ModelQuery, Routes, Target};
 use storage::Secret;
 use tenants::{ConfiguredKey, KeyHash, WorstPrice};
 
-use crate::{model_facts::CatalogFacts, own_provider::OwnProvider};
+use crate::{model_facts::CatalogFacts, own_provider::OwnProvider, plan::by_own_name};
 
 /// Values of parameters, by name.
 pub(crate) type Keys = HashMap<String, Secret>;
@@ -83,6 +83,13 @@ impl Snapshot {
     ) -> Self {
         let snapshot = Self::new(config, base.version.clone(), base.keys.clone(), client);
         Self { own: Some(own), ..snapshot }
+    }
+
+    /// The provider that a call for this model is sent to first; none where no target has such a name.
+    pub fn first_provider(&self, model: &str) -> Option<String> {
+        let query = ModelQuery { model: Some(model), provider: None };
+        let plan = self.routes.resolve(by_own_name(self.own.as_ref(), query)).ok()?;
+        plan.targets.first().map(|target| target.provider.clone())
     }
 
     /// What is known of a model or route: limits that all of its targets keep, and the price of the

@@ -191,3 +191,25 @@ models: [{ name: claude-sonnet-4-5, provider: claude }, { name: nobody-knows, pr
     }
     assert!(capabilities["structured_outputs"]["supported"].is_boolean(), "{listed}");
 }
+
+#[tokio::test]
+async fn whatever_can_be_called_is_found_by_its_name() {
+    let first = listing_provider().await;
+    let rest = "
+default_provider: first
+models: [{ name: own, provider: first }]
+tenants: [{ name: tame, api_key: key-of-tame-tenant, allowed_models: [own] }]";
+    let gateway = serve(&yaml(&[("first", &first.url())], rest)).await;
+    for id in ["first/maker/large", "first/unlisted", "unlisted", "own"] {
+        let path = format!("/v1/models/{id}");
+        let model = models(&gateway, &path, KEY).await;
+        assert_eq!((&model["id"], &model["owned_by"]), (&json!(id), &json!("first")), "{model}");
+    }
+    let path = "/v1/models/first/unlisted";
+    let response = send(&gateway, "GET", path, &[("x-api-key", "key-of-tame-tenant")], "").await;
+    assert_eq!(response.status, 404);
+
+    let gateway = serve(&yaml(&[("first", &first.url())], "")).await;
+    let response = send(&gateway, "GET", "/v1/models/unlisted", &[("x-api-key", KEY)], "").await;
+    assert_eq!(response.status, 404);
+}
