@@ -51,6 +51,23 @@ impl Task {
         }
     }
 
+    /// Whether a request may leave the choice of a model to its provider, as OpenAI's SDKs do.
+    pub fn has_default_model(self) -> bool {
+        match self {
+            Self::GenerateImage | Self::EditImage | Self::Moderate => true,
+            Self::Chat
+            | Self::Embed
+            | Self::CountTokens
+            | Self::Complete
+            | Self::Infill
+            | Self::Compact
+            | Self::Transcribe
+            | Self::TranslateAudio
+            | Self::Speak
+            | Self::Rerank => false,
+        }
+    }
+
     /// Whether requests and responses only pass through, whatever the response is made of.
     pub fn is_opaque(self) -> bool {
         match self {

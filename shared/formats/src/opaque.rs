@@ -181,7 +181,10 @@ fn is_object(body: &[u8]) -> bool {
 
 /// Passes a request on with the provider's name for the model.
 fn passthrough(request: &GatewayRequest, options: &EncodeOptions<'_>) -> Result<EncodedRequest> {
-    let body = if is_object(&request.raw.body) {
+    let body = if options.model.is_empty() {
+        // The choice is left to the provider.
+        request.raw.body.clone()
+    } else if is_object(&request.raw.body) {
         let mut edits = json::Edits::new(&request.raw);
         edits.set("model", json::quoted(options.model));
         edits.apply()

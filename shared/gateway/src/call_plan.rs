@@ -11,7 +11,15 @@ use crate::{Call, own_provider::OwnProvider};
 /// The plan for what a call asks for.
 pub(crate) fn resolve(call: &Call) -> Result<Arc<RoutePlan>> {
     let routes = &call.snapshot.routes;
-    let plan = routes.resolve(query(call, call.request.model.as_deref()))?;
+    let named = query(call, call.request.model.as_deref());
+    // A tenant that may not use every model has to name one.
+    let may_leave_open =
+        call.request.task.has_default_model() && call.tenant.settings.models.allowed.is_none();
+    let plan = if named.model.is_none() && may_leave_open {
+        routes.resolve_unnamed(named.provider)?
+    } else {
+        routes.resolve(named)?
+    };
     let fallbacks = &call.tenant.settings.models.fallback;
     if fallbacks.is_empty() {
         return Ok(plan);

@@ -241,6 +241,20 @@ impl Routes {
         Ok(Arc::new(self.plan_of_one(provider, own_name.unwrap_or(name))))
     }
 
+    /// Resolves a request that names no model, for a task whose providers have one of their own: to the
+    /// default model, else to the provider that the client accepts or the default one, with the name of
+    /// no model.
+    pub fn resolve_unnamed(&self, provider: Option<&str>) -> Result<Arc<RoutePlan>> {
+        let unnamed = ModelQuery { model: None, provider };
+        let named = provider.or(self.default_provider.as_deref());
+        match named.filter(|it| self.providers.contains_key(*it)) {
+            Some(provider) if self.default_model.is_none() => {
+                Ok(Arc::new(self.plan_of_one(provider, "")))
+            }
+            _ => self.resolve(unnamed),
+        }
+    }
+
     fn resolve_name(&self, name: &str) -> Result<Arc<RoutePlan>> {
         if let Some(plan) = self.plans.get(name) {
             return Ok(plan.clone());

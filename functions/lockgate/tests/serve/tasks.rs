@@ -235,3 +235,30 @@ async fn gemini_embeds_in_its_own_format() {
         assert!(fake.requests()[0].json().to_string().contains("Hello"));
     }
 }
+
+#[tokio::test]
+async fn the_choice_of_a_model_may_be_left_to_a_provider() {
+    let fake = FakeProvider::start().await;
+    fake.respond_with([ScriptedResponse::json(200, &json!({"results": []}))]);
+    let url = fake.url();
+    let providers =
+        format!("api_key: {KEY}\nproviders: [{{ name: first, base_url: \"{url}\" }}]\n");
+    let tenants = "tenants: [{ name: t, api_key: key-of-a-tenant, allowed_models: [m] }]";
+    let gateway = serve(&format!("{providers}default_provider: first\n{tenants}")).await;
+    let request = json!({"input": "x"});
+    for path in ["/v1/moderations", "/v1/images/generations"] {
+        assert_eq!(post(&gateway, path, request.to_string()).await.status, 200, "{path}");
+        assert_eq!(fake.requests().pop().unwrap().json(), request, "{path}");
+    }
+    // Nothing speaks without a model, and a key that may not use every model has to name one.
+    assert_eq!(post(&gateway, "/v1/audio/speech", request.to_string()).await.status, 400);
+    let key = [("x-api-key", "key-of-a-tenant")];
+    let response = send(&gateway, "POST", "/v1/moderations", &key, request.to_string()).await;
+    assert_eq!(response.status, 400);
+
+    let gateway = serve(&format!("{providers}default_model: first/m")).await;
+    assert_eq!(post(&gateway, "/v1/moderations", request.to_string()).await.status, 200);
+    assert_eq!(fake.requests().pop().unwrap().json()["model"], "m");
+    let gateway = serve(&providers).await;
+    assert_eq!(post(&gateway, "/v1/moderations", request.to_string()).await.status, 400);
+}
