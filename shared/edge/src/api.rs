@@ -37,6 +37,9 @@ impl Api {
                 None if headers.contains_key("x-goog-api-client") => Self::Gemini,
                 None => Self::OpenAi,
             },
+            Some("openai") => Self::OpenAi,
+            // Where Google's SDKs are sent to `/v1`, what they ask for beside models is here, too.
+            _ if GOOGLE.iter().any(|name| headers.contains_key(*name)) => Self::Gemini,
             _ => Self::OpenAi,
         }
     }
@@ -51,6 +54,9 @@ impl Api {
         }
     }
 }
+
+/// Headers that Google's clients alone send.
+const GOOGLE: [&str; 2] = ["x-goog-api-client", "x-goog-api-key"];
 
 /// The methods of Google's models, which stand behind a model's name in the path.
 const METHODS: [&str; 5] = [
@@ -109,6 +115,10 @@ mod tests {
             assert_eq!(Api::of("/v1/models/x", &headers), api, "{header}");
             assert_eq!(Api::of("/openai/v1/models", &headers), Api::OpenAi);
             assert_eq!(Api::of("/v1beta/models", &headers), Api::Gemini);
+            let of_google = if header.starts_with("x-goog") { Api::Gemini } else { Api::OpenAi };
+            assert_eq!(Api::of("/v1/files", &headers), of_google, "{header}");
+            assert_eq!(Api::of("/v1/nowhere", &headers), of_google, "{header}");
+            assert_eq!(Api::of("/openai/v1/files", &headers), Api::OpenAi);
         }
     }
 }

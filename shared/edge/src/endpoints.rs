@@ -60,19 +60,24 @@ pub static ENDPOINTS: &[Endpoint] = &[
     // Files and batches may take as long as their provider does: uploads and downloads are large.
     Endpoint::get("tasks", stored_objects::files)
         .at(&["/v1/files", "/v1/files/{*id}", "/openai/v1/files", "/openai/v1/files/{*id}"])
+        .errors(ErrorFormat::OfClient)
         .timeout(TimeoutClass::Route),
     Endpoint::post("tasks", stored_objects::files)
         .at(&["/v1/files", "/openai/v1/files"])
+        .errors(ErrorFormat::OfClient)
         .timeout(TimeoutClass::Route),
     Endpoint::new(Method::DELETE, "tasks", Handler::Function(stored_objects::files))
         .at(&["/v1/files/{*id}", "/openai/v1/files/{*id}"])
         .body(BodyLimit::None)
+        .errors(ErrorFormat::OfClient)
         .timeout(TimeoutClass::Route),
     Endpoint::get("tasks", stored_objects::batches)
         .at(&["/v1/batches", "/v1/batches/{*id}", "/openai/v1/batches", "/openai/v1/batches/{*id}"])
+        .errors(ErrorFormat::OfClient)
         .timeout(TimeoutClass::Route),
     Endpoint::post("tasks", stored_objects::batches)
         .at(&["/v1/batches", "/v1/batches/{*id}", "/openai/v1/batches", "/openai/v1/batches/{*id}"])
+        .errors(ErrorFormat::OfClient)
         .timeout(TimeoutClass::Route),
     Endpoint::model("messages", ClientFormat::Chat(&Anthropic))
         .at(&["/v1/messages", "/anthropic/v1/messages"])

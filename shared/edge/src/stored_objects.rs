@@ -11,6 +11,7 @@ use http::{Method, Response, StatusCode, header};
 use tenants::policy;
 
 use crate::{
+    api::Api,
     body::{Body, GuardedBody, boxed},
     endpoint::HandlerFuture,
     front::Exchange,
@@ -35,6 +36,11 @@ pub(crate) fn batches(exchange: &mut Exchange) -> HandlerFuture<'_> {
 }
 
 async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Response<Body>> {
+    if exchange.api == Api::Gemini {
+        // Google's clients cannot read OpenAI's objects, nor OpenAI theirs.
+        let message = format!("`{collection}` of Google's API are not served; send files inline.");
+        return Err(Error::new(ErrorKind::UnknownPath, message));
+    }
     let tenant = exchange.tenant()?.clone();
     if tenant.settings.models.allowed.is_some() {
         let message = format!("This key may not use `{collection}`: it may not use every model.");

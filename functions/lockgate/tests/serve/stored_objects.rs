@@ -192,3 +192,21 @@ async fn a_refusal_has_openais_shape() {
     }
     assert_eq!(status_of(&gateway, "GET", "/v1/files/..%2F..%2Fadmin").await, 404);
 }
+
+#[tokio::test]
+async fn clients_of_google_read_that_their_files_are_not_here() {
+    let fake = FakeProvider::start().await;
+    let gateway = gateway_for(&fake, "").await;
+    for (headers, path, status, name) in [
+        (vec![("x-goog-api-key", KEY)], "/v1/files", 404, "NOT_FOUND"),
+        (vec![("x-goog-api-key", KEY)], "/v1/batches", 404, "NOT_FOUND"),
+        (vec![("x-goog-api-key", KEY)], "/v1/nowhere", 404, "NOT_FOUND"),
+        (vec![("x-goog-api-client", "genai")], "/v1/files", 401, "UNAUTHENTICATED"),
+    ] {
+        let response = send(&gateway, "GET", path, &headers, "").await;
+        assert_eq!(response.status, status, "{path}");
+        let error = response.json().await.unwrap()["error"].take();
+        assert_eq!((&error["code"], &error["status"]), (&json!(status), &json!(name)), "{error}");
+    }
+    assert!(fake.requests().is_empty());
+}
