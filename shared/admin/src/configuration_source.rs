@@ -101,12 +101,12 @@ impl ConfigSource {
                 // Not replaced by the live one: the operator would overwrite a change that somebody
                 // else is making by hand.
                 let config = config.map_err(|errors| wrong_file(detail, &errors))?;
-                let hidden = hide(&text, &config, &variables);
+                let hidden = hide(&text, &config, &variables)?;
                 Ok(ReadConfig { config, hidden })
             }
             Self::Rows(_) => {
                 // Rows hold no text, and secrets are in parameters already.
-                let hidden = HiddenText { text: to_yaml(live), secrets: vec![] };
+                let hidden = HiddenText::without_secrets(to_yaml(live));
                 Ok(ReadConfig { config: live.clone(), hidden })
             }
         }
@@ -118,7 +118,7 @@ impl ConfigSource {
         match (self, first) {
             // A server has read a file, or it would not run.
             (Self::Rows(_), Ok(config)) => {
-                let hidden = HiddenText { text: FIRST_CONFIG.to_owned(), secrets: vec![] };
+                let hidden = HiddenText::without_secrets(FIRST_CONFIG.to_owned());
                 Ok(ReadConfig { config, hidden })
             }
             (Self::Rows(_) | Self::File(_), _) => Err(error.into()),
@@ -128,14 +128,11 @@ impl ConfigSource {
     /// Validates a text that an operator wrote, as a whole. A variable that neither the process nor
     /// the present configuration knows is an error.
     pub(crate) async fn check(&self, text: &str, present: &ReadConfig) -> AdminResult<Config> {
-        let kept = |name: &str| {
-            let found = present.hidden.secrets.iter().find(|(known, _)| known == name);
-            found.map(|(_, secret)| secret.expose().to_owned())
-        };
         let checked = match self {
             Self::File(file) => {
                 // The process's own come first: they are what the next start will have.
-                let variables = |name: &str| file.variables.get(name).or_else(|| kept(name));
+                let variables =
+                    |name: &str| file.variables.get(name).or_else(|| present.hidden.value(name));
                 config::read(text, &variables, &gateway::kinds())
             }
             Self::Rows(rows) => {
@@ -183,12 +180,12 @@ impl ConfigSource {
             Self::File(file) => {
                 let variables = |name: &str| file.variables.get(name);
 
-                let shown = present.hidden.show(text, &variables);
+                let restored = present.hidden.restore(text);
 
                 // What is written has to read back without the secrets that were kept aside.
-                config::read(&shown, &variables, &gateway::kinds())
+                config::read(&restored, &variables, &gateway::kinds())
                     .map_err(|errors| Problem::fields(fields(&errors)))?;
-                file.write(shown).await
+                file.write(restored).await
             }
             Self::Rows(rows) => rows.write(config, stores).await,
         }

@@ -24,6 +24,7 @@ mod problem;
 mod recorded_usage;
 mod redacted_comments;
 mod redacted_text;
+mod secret_words;
 mod session;
 mod stored_operators;
 mod tenant_operations;

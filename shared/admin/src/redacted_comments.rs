@@ -1,6 +1,8 @@
 //! Secrets in the comments of a configuration, such as keys that an operator has commented out.
 
-use storage::Secret;
+use std::ops::Range;
+
+use crate::secret_words::is_key;
 
 /// The keys whose values are secrets.
 const SECRET_KEYS: [&str; 14] = [
@@ -19,65 +21,67 @@ const SECRET_KEYS: [&str; 14] = [
     "webhook_secret",
     "provider_api_key",
 ];
-/// How the keys of well-known services begin.
-const KEY_STARTS: [&str; 13] = [
-    "sk-", "sk_", "gsk_", "AIza", "AKIA", "xai-", "pplx-", "hf_", "nvapi-", "ghp_", "r8_", "lg-",
-    "lga-",
-];
-/// How long a word has to be, in bytes, to be a key by its beginning alone.
-const MIN_KEY_BYTES: usize = 8;
 
-/// Puts a variable in place of each secret in a comment. `free` gives a name that no variable has.
-pub(crate) fn hide_comments(
-    text: &str,
-    free: &dyn Fn(&String) -> String,
-) -> (String, Vec<(String, Secret)>) {
-    let mut secrets: Vec<(String, Secret)> = vec![];
-    let mut hidden = String::with_capacity(text.len());
+/// Where the secrets in the comments of a text stand. `scalars` are the places of its scalars, in order.
+pub(crate) fn comment_secrets(text: &str, scalars: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut places: Vec<Range<usize>> = vec![];
     // Whether the comment above ended with the key of a list of secrets.
     let mut is_list = false;
+    let mut start = 0;
     for line in text.split_inclusive('\n') {
-        let Some(at) = comment_start(line) else {
-            (is_list, hidden) = (false, hidden + line);
-            continue;
+        let (at, comment) = match comment_start(text, start..start + line.len(), scalars) {
+            Some(at) => (at, text.get(at..start + line.len()).unwrap_or_default()),
+            None => (start, ""),
         };
-        let (before, comment) = line.split_at(at);
-        let found = secrets_of(comment, is_list);
-        is_list = goes_on(comment, is_list);
-        let mut comment = comment.to_owned();
-        for secret in found {
-            let known = secrets.iter().find(|(_, known)| known.expose() == secret);
-            let name = known.map(|(name, _)| name.clone()).unwrap_or_else(|| {
-                let name = free(&format!("HIDDEN_{}", secrets.len() + 1));
-                secrets.push((name.clone(), Secret::new(secret.as_str())));
-                name
-            });
-            comment = put_in_place(&comment, &secret, &format!("${{{name}}}"));
+        start += line.len();
+
+        let mut taken: Vec<Range<usize>> = vec![];
+        for secret in secrets_of(comment, is_list) {
+            let found = occurrences(comment, &secret);
+            // A part of what is hidden already is hidden.
+            let free = |place: &Range<usize>| {
+                !taken.iter().any(|it| place.start < it.end && it.start < place.end)
+            };
+            let free: Vec<Range<usize>> = found.into_iter().filter(free).collect();
+            taken.extend(free);
         }
-        hidden.push_str(before);
-        hidden.push_str(&comment);
+        places.extend(taken.into_iter().map(|it| at + it.start..at + it.end));
+        is_list = goes_on(comment, is_list);
     }
-    (hidden, secrets)
+    places
 }
 
-/// Where the comment of a line begins: at a `#` that stands first, or behind a blank and outside of
-/// quotes.
-fn comment_start(line: &str) -> Option<usize> {
-    let (mut quote, mut last) = (None, ' ');
-    for (at, letter) in line.char_indices() {
-        match (quote, letter) {
-            (Some(open), _) if open == letter => quote = None,
-            (Some(_), _) => {}
-            (None, '#') if last.is_whitespace() => return Some(at),
-            // Only where a scalar begins: other quotes are apostrophes.
-            (None, '"' | '\'') if last.is_whitespace() || "[{,:".contains(last) => {
-                quote = Some(letter);
-            }
-            (None, _) => {}
-        }
-        last = letter;
-    }
-    None
+/// Where the comment of a line begins: at a `#` that stands first or behind a blank, and in no scalar.
+fn comment_start(text: &str, line: Range<usize>, scalars: &[Range<usize>]) -> Option<usize> {
+    let content = text.get(line.clone()).unwrap_or_default();
+    let marks = content.match_indices('#').map(|(at, _)| at);
+    let begins = |at: &usize| {
+        let before = content.get(..*at).unwrap_or_default().chars().next_back();
+        before.is_none_or(char::is_whitespace) && !is_in_scalar(text, line.start + at, scalars)
+    };
+    marks.into_iter().find(begins).map(|at| line.start + at)
+}
+
+fn is_in_scalar(text: &str, at: usize, scalars: &[Range<usize>]) -> bool {
+    let before = scalars.partition_point(|scalar| scalar.start <= at);
+    let Some(scalar) = before.checked_sub(1).and_then(|last| scalars.get(last)) else {
+        return false;
+    };
+    // The first line of a block is its head, which may have a comment.
+    let until = text.get(scalar.start..at).unwrap_or_default();
+    let is_head = until.starts_with(['|', '>']) && !until.contains('\n');
+    at < scalar.end && !is_head
+}
+
+/// Where a value stands in a comment, and is no part of a word.
+fn occurrences(comment: &str, value: &str) -> Vec<Range<usize>> {
+    let places = comment.match_indices(value).map(|(at, _)| at..at + value.len());
+    let is_alone = |place: &Range<usize>| {
+        let before = comment.get(..place.start).and_then(|it| it.chars().next_back());
+        let after = comment.get(place.end..).and_then(|it| it.chars().next());
+        !before.is_some_and(is_of_word) && !after.is_some_and(is_of_word)
+    };
+    places.filter(is_alone).collect()
 }
 
 /// The values in a comment that are secrets.
@@ -91,10 +95,7 @@ fn secrets_of(comment: &str, is_list: bool) -> Vec<String> {
         found.extend(scalars(item));
     }
     let words = comment.split(|it: char| it.is_whitespace() || "\"'[]{},:=`".contains(it));
-    let is_key = |word: &&str| {
-        MIN_KEY_BYTES <= word.len() && KEY_STARTS.iter().any(|start| word.starts_with(start))
-    };
-    found.extend(words.filter(is_key).map(str::to_owned));
+    found.extend(words.filter(|word| is_key(word)).map(str::to_owned));
     // The longest first, or a part of a secret would be replaced and the rest stay.
     found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     found.dedup();
@@ -141,42 +142,23 @@ fn scalars(value: &str) -> Vec<String> {
     scalars.filter(|it| !it.is_empty() && !it.starts_with("${")).collect()
 }
 
-/// A comment with a variable in place of a value, and of the quotes around it.
-fn put_in_place(comment: &str, value: &str, variable: &str) -> String {
-    let mut changed = String::with_capacity(comment.len());
-    let mut rest = comment;
-    while let Some((before, after)) = rest.split_once(value) {
-        changed.push_str(before);
-        let last = changed.chars().next_back();
-        let next = after.chars().next();
-        // A short value is part of many words.
-        if last.is_some_and(is_of_word) || next.is_some_and(is_of_word) {
-            changed.push_str(value);
-            rest = after;
-            continue;
-        }
-        let quote = last.filter(|it| *it == '"' || *it == '\'').filter(|_| last == next);
-        if quote.is_some() {
-            changed.pop();
-        }
-        changed.push_str(variable);
-        rest = quote.and_then(|it| after.strip_prefix(it)).unwrap_or(after);
-    }
-    changed.push_str(rest);
-    changed
-}
-
 fn is_of_word(it: char) -> bool {
     it.is_ascii_alphanumeric() || it == '_' || it == '-'
 }
 
 #[cfg(test)]
 mod tests {
+    use config::yaml_tree::{YamlEventKind, events};
+
     use super::*;
 
-    fn hidden(text: &str) -> (String, Vec<String>) {
-        let (text, secrets) = hide_comments(text, &String::clone);
-        (text, secrets.into_iter().map(|(_, secret)| secret.expose().to_owned()).collect())
+    fn found(text: &str) -> Vec<&str> {
+        let scalars: Vec<Range<usize>> = events(text)
+            .into_iter()
+            .filter(|it| matches!(it.kind, YamlEventKind::Scalar { .. }))
+            .map(|it| it.bytes)
+            .collect();
+        comment_secrets(text, &scalars).into_iter().map(|it| text.get(it).unwrap()).collect()
     }
 
     #[test]
@@ -188,12 +170,10 @@ mod tests {
             ("# api_keys: [one, 'two']\n", vec!["one", "two"]),
             ("# api_keys:\n#   - one\n#   - two\n# done\n", vec!["one", "two"]),
             ("# password: a, once\n", vec!["a"]),
+            ("a: | # api_key: sk-old\n  b\n", vec!["sk-old"]),
             ("# it was sk-0123456789, once\n", vec!["sk-0123456789"]),
         ] {
-            let (shown, mut found) = hidden(text);
-            found.sort();
-            assert_eq!(found, wanted, "{text}");
-            assert_eq!(hidden(&shown).1, Vec::<String>::new(), "{shown}");
+            assert_eq!(found(text), wanted, "{text}");
         }
     }
 
@@ -204,9 +184,12 @@ mod tests {
             "# api_key: ${OLD}\n",
             "model: 'a # password: x'\n",
             "url: http://h/#api_key:x\n",
+            "a: |\n  # api_key: x\n\n  # api_key: y\n",
+            "a: 'one\n  # api_key: x'\n",
+            "# api_key: \"${HIDDEN_1}\"\n",
             "# gpt-4o-mini-2024-07-18 and claude-3-5-sonnet-20241022\n",
         ] {
-            assert_eq!(hidden(text), (text.to_owned(), vec![]), "{text}");
+            assert_eq!(found(text), Vec::<&str>::new(), "{text}");
         }
     }
 }

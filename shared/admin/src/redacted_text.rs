@@ -1,188 +1,290 @@
 //! The text of a configuration with a variable in place of each secret that stands in it.
 //!
-//! Operators read and send the text with variables; secrets that stand in the file by their value
-//! come back into their places when it is written.
+//! Operators read and send the text with variables; what stood in their places comes back, byte by
+//! byte, when it is written. Everything else is shown, and kept, as the operator wrote it.
 
-use config::{Config, literal_secrets, to_yaml};
+use std::ops::Range;
+
+use config::{
+    Config,
+    yaml_tree::{YamlEvent, YamlEventKind, events},
+    literal_secrets,
+};
 use storage::Secret;
 
-use crate::redacted_comments::hide_comments;
+use crate::{
+    redacted_comments::comment_secrets,
+    problem::{AdminResult, Problem, ProblemField, ProblemKind},
+    secret_words::secret_parts,
+};
 
 /// A text without secrets.
 #[derive(Clone, Debug)]
 pub(crate) struct HiddenText {
     /// The text.
     pub(crate) text: String,
-    /// The secrets that were taken out, by the variables that stand for them.
-    pub(crate) secrets: Vec<(String, Secret)>,
+    /// What was taken out.
+    kept: Vec<KeptSecret>,
 }
 
-/// Takes every secret out of a text. What cannot be found in it by its value, such as one with
-/// escapes, has the whole text written anew, without its comments.
+/// A secret that was taken out of a text.
+#[derive(Clone, Debug)]
+struct KeptSecret {
+    /// The variable that stands for it.
+    variable: String,
+    /// The bytes in the text, quotes with them.
+    written: Secret,
+    /// What it says.
+    value: Secret,
+    /// Whether it was all of a scalar.
+    is_whole: bool,
+}
+
+/// A secret that is to be taken out, and where it stands.
+struct Found {
+    bytes: Range<usize>,
+    /// The variable that may stand for it; one with a number where there is none.
+    name: Option<String>,
+    value: String,
+    /// Whether it is all of a scalar.
+    is_whole: bool,
+}
+
+/// Takes every secret out of a text from which the configuration was read. Which these are is decided
+/// by their places: an equal text elsewhere is none.
 pub(crate) fn hide(
     text: &str,
     config: &Config,
     variables: &dyn Fn(&str) -> Option<String>,
-) -> HiddenText {
-    // A name that the process knows would bring another value back.
-    let free = |name: &String| {
-        let mut free = name.clone();
-        while variables(&free).is_some() {
-            free.push_str("_KEPT");
+) -> AdminResult<HiddenText> {
+    let before = events(text);
+    let mut kept: Vec<KeptSecret> = vec![];
+    let mut hidden = String::with_capacity(text.len());
+    let mut rest = 0;
+    for found in found_secrets(text, config, &before) {
+        // Two places may be one: what an anchor names.
+        if found.bytes.start < rest {
+            continue;
         }
-        free
-    };
-    let literals = literal_secrets(config);
-    let secrets: Vec<(String, Secret)> =
-        literals.iter().map(|(name, secret)| (free(name), secret.clone())).collect();
+        // A name that somebody else knows would bring another value back.
+        let is_free = |name: &String| {
+            variables(name).is_none()
+                && !text.contains(&mask(name))
+                && !kept.iter().any(|known| known.variable == *name)
+        };
+        let variable = free_name(found.name.as_deref(), &is_free);
+        let written = slice(text, found.bytes.clone());
+        hidden.push_str(slice(text, rest..found.bytes.start));
+        let quote = written.chars().next().filter(|it| *it == '\'').unwrap_or('"');
+        match found.is_whole {
+            // Braces mean something else in the one-line style.
+            true => hidden.push_str(&format!("{quote}{}{quote}", mask(&variable))),
+            false => hidden.push_str(&mask(&variable)),
+        }
+        rest = found.bytes.end;
+        let (written, value) = (Secret::new(written), Secret::new(found.value));
+        kept.push(KeptSecret { variable, written, value, is_whole: found.is_whole });
+    }
+    hidden.push_str(slice(text, rest..text.len()));
 
-    let (mut hidden, commented) = hide_comments(text, &free);
-    // What looks like a comment may be part of a text, which must stay as it is.
-    let is_same = |read: Config| to_yaml(&read) == to_yaml(config);
-    let are_comments = commented.is_empty()
-        || config::read(&hidden, variables, &gateway::kinds()).is_ok_and(is_same);
-    if !are_comments {
-        return HiddenText { text: to_yaml(config), secrets: literals };
+    let hidden = HiddenText { text: hidden, kept };
+    // The text has to be the same but for the secrets, or an edit of it would be one of another text.
+    match hidden.first_difference(&events(&hidden.text), &before) {
+        None => Ok(hidden),
+        Some(at) => Err(not_editable(text, at)),
     }
-    for (name, secret) in &secrets {
-        hidden = replace_scalar(&hidden, secret.expose(), &format!("${{{name}}}"));
+}
+
+/// What is wrong with a text that cannot be shown without its secrets.
+fn not_editable(text: &str, at: usize) -> Problem {
+    let line = slice(text, 0..at).matches('\n').count() + 1;
+    let detail = format!(
+        "Line {line} of the configuration holds a secret in a form that cannot be hidden here: put it \
+         in quotes on one line, or into a variable, by editing the file by hand."
+    );
+    let field = ProblemField { line: Some(line), ..ProblemField::new("", detail.as_str()) };
+    Problem::new(ProblemKind::Conflict, detail).with_fields(vec![field])
+}
+
+/// The secrets of a text, in the order of their places.
+fn found_secrets(text: &str, config: &Config, events: &[YamlEvent<'_>]) -> Vec<Found> {
+    let mut found = vec![];
+    for secret in literal_secrets(config) {
+        let Some(place) = secret.place else { continue };
+        if place.has_variables {
+            // The variables hide what they hold; the rest is shown, but for what looks like a key.
+            let parts = secret_parts(slice(text, place.bytes.clone())).into_iter();
+            found.extend(parts.map(|part| {
+                part_at(text, place.bytes.start + part.start..place.bytes.start + part.end)
+            }));
+            continue;
+        }
+        found.push(Found {
+            bytes: place.bytes,
+            name: Some(secret.variable),
+            value: secret.value.expose().to_owned(),
+            is_whole: true,
+        });
     }
-    let find = |name: &str| {
-        let kept = secrets.iter().find(|(known, _)| known == name);
-        kept.map(|(_, secret)| secret.expose().to_owned()).or_else(|| variables(name))
+    let scalars: Vec<Range<usize>> =
+        events.iter().filter(is_scalar).map(|it| it.bytes.clone()).collect();
+    found.extend(comment_secrets(text, &scalars).into_iter().map(|bytes| part_at(text, bytes)));
+    found.sort_by_key(|it| it.bytes.start);
+    found
+}
+
+fn part_at(text: &str, bytes: Range<usize>) -> Found {
+    let value = slice(text, bytes.clone()).to_owned();
+    Found { bytes, name: None, value, is_whole: false }
+}
+
+fn is_scalar(event: &&YamlEvent<'_>) -> bool {
+    matches!(event.kind, YamlEventKind::Scalar { .. })
+}
+
+/// A name that is free: the one that is given, or one with another end.
+fn free_name(name: Option<&str>, is_free: &dyn Fn(&String) -> bool) -> String {
+    let named = |number: usize| match name {
+        Some(name) => format!("{name}{}", "_KEPT".repeat(number - 1)),
+        None => format!("HIDDEN_{number}"),
     };
-    // Reading it back is the proof: a secret that is still in the text in some spelling would be
-    // shown.
-    let read_back = config::read(&hidden, &find, &gateway::kinds());
-    let is_whole = read_back.is_ok_and(|read| literal_secrets(&read).is_empty());
-    if is_whole {
-        let secrets = [secrets, commented].concat();
-        return HiddenText { text: hidden, secrets };
-    }
-    HiddenText { text: to_yaml(config), secrets: literals }
+    (1..).map(named).find(is_free).unwrap_or_default()
+}
+
+fn mask(variable: &str) -> String {
+    format!("${{{variable}}}")
+}
+
+fn slice(text: &str, bytes: Range<usize>) -> &str {
+    text.get(bytes).unwrap_or_default()
 }
 
 impl HiddenText {
-    /// A text with the secrets back in their places.
-    pub(crate) fn show(&self, text: &str, variables: &dyn Fn(&str) -> Option<String>) -> String {
-        let mut shown = text.to_owned();
-        // The process's variable wins when the file is read, so that its name stays in the text.
-        let kept = self.secrets.iter().filter(|(name, _)| variables(name).is_none());
-        for (name, secret) in kept {
-            let variable = format!("${{{name}}}");
-            let quoted = quoted(secret.expose());
-            // With its quotes, which the value brings along itself.
-            for written in [format!("\"{variable}\""), format!("'{variable}'"), variable.clone()] {
-                shown = shown.replace(&written, &quoted);
+    /// A text that holds no secrets, and so hides none.
+    pub(crate) fn without_secrets(text: String) -> Self {
+        Self { text, kept: vec![] }
+    }
+
+    /// The value of the secret that a variable stands for.
+    pub(crate) fn value(&self, variable: &str) -> Option<String> {
+        let kept = self.kept.iter().find(|kept| kept.variable == variable)?;
+        Some(kept.value.expose().to_owned())
+    }
+
+    /// A text with the secrets back in their places, each as it was written there.
+    pub(crate) fn restore(&self, text: &str) -> String {
+        let before = events(text);
+        let as_written = self.replace(text, &before, |kept| kept.written.expose().to_owned());
+        if self.first_difference(&before, &events(&as_written)).is_none() {
+            return as_written;
+        }
+        // Moved to where its lines or signs would mean something else.
+        self.replace(text, &before, |kept| quoted(&escape(kept.value.expose())))
+    }
+
+    fn replace(
+        &self,
+        text: &str,
+        events: &[YamlEvent<'_>],
+        spelled: impl Fn(&KeptSecret) -> String,
+    ) -> String {
+        let mut replaced = String::with_capacity(text.len());
+        let mut rest = 0;
+        for event in events {
+            let YamlEventKind::Scalar { text: says, .. } = &event.kind else { continue };
+            if event.bytes.start < rest {
+                continue;
             }
+            replaced.push_str(&self.with_comments(slice(text, rest..event.bytes.start)));
+            let written = slice(text, event.bytes.clone());
+            let whole = self.kept.iter().find(|kept| mask(&kept.variable) == **says);
+            let scalar = match whole {
+                Some(kept) => spelled(kept),
+                None => self.with_parts(written, says),
+            };
+            replaced.push_str(&scalar);
+            rest = event.bytes.end;
+        }
+        replaced.push_str(&self.with_comments(slice(text, rest..text.len())));
+        replaced
+    }
+
+    /// A scalar with the secrets that stand in it beside other text.
+    fn with_parts(&self, written: &str, says: &str) -> String {
+        let mut kept =
+            self.kept.iter().filter(|kept| written.contains(&mask(&kept.variable))).peekable();
+        if kept.peek().is_none() {
+            return written.to_owned();
+        }
+        let (mut scalar, mut text) = (written.to_owned(), says.to_owned());
+        let mut is_plain = true;
+        for kept in kept {
+            let mask = mask(&kept.variable);
+            is_plain &=
+                kept.written.expose() == kept.value.expose() && is_word(kept.value.expose());
+            scalar = scalar.replace(&mask, kept.value.expose());
+            text = text.replace(&mask, &escape(kept.value.expose()));
+        }
+        if is_plain { scalar } else { quoted(&text) }
+    }
+
+    /// What stands between scalars, with the secrets that comments had.
+    fn with_comments(&self, text: &str) -> String {
+        let mut shown = text.to_owned();
+        if !shown.contains("${") {
+            return shown;
+        }
+        for kept in &self.kept {
+            let (mask, value) = (mask(&kept.variable), kept.value.expose());
+            let written = kept.written.expose();
+            let line = match written.contains('\n') {
+                true => quoted(&escape(value)),
+                false => written.to_owned(),
+            };
+            if kept.is_whole {
+                // A line that was made a comment has the quotes that were put around the variable.
+                let quoted = ['"', '\''].map(|quote| format!("{quote}{mask}{quote}"));
+                shown = quoted.iter().fold(shown, |shown, quoted| shown.replace(quoted, &line));
+            }
+            shown = shown.replace(&mask, &line);
         }
         shown
     }
-}
 
-/// Replaces a value where it is all of a scalar, bare or in quotes.
-fn replace_scalar(text: &str, value: &str, by: &str) -> String {
-    let mut replaced = String::with_capacity(text.len());
-
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(value) {
-        let last = replaced.chars().chain(before.chars()).next_back();
-        let is_quoted = last.is_some_and(|it| it == '"' || it == '\'');
-        // A short secret, such as `a`, is part of many words.
-        let begins = is_quoted || last.is_none_or(|it| it.is_whitespace() || "[{,".contains(it));
-        let next = after.chars().next();
-        let ends = next.is_none_or(|it| it.is_whitespace() || "\"']},".contains(it));
-        replaced.push_str(before);
-        match (begins && ends, is_quoted) {
-            (false, _) => replaced.push_str(value),
-            (true, true) => replaced.push_str(by),
-            // Braces mean something else in the one-line style.
-            (true, false) => replaced.push_str(&format!("\"{by}\"")),
-        }
-        rest = after;
+    /// Where a text stops to be the same as the one with its secrets: its byte in the latter.
+    fn first_difference(&self, hidden: &[YamlEvent<'_>], whole: &[YamlEvent<'_>]) -> Option<usize> {
+        let differs = |(hidden, whole): &(&YamlEvent<'_>, &YamlEvent<'_>)| {
+            let (YamlEventKind::Scalar { text, .. }, YamlEventKind::Scalar { text: says, .. }) =
+                (&hidden.kind, &whole.kind)
+            else {
+                return hidden.kind != whole.kind;
+            };
+            let masked = self.kept.iter().filter(|kept| text.contains(&mask(&kept.variable)));
+            let shown = masked.fold(text.to_string(), |shown, kept| {
+                shown.replace(&mask(&kept.variable), &escape(kept.value.expose()))
+            });
+            shown != **says || (shown == **text && hidden.kind != whole.kind)
+        };
+        let pair = hidden.iter().zip(whole).find(differs);
+        let end = || whole.last().filter(|_| hidden.len() != whole.len());
+        pair.map(|(_, whole)| whole).or_else(end).map(|event| event.bytes.start)
     }
-    replaced.push_str(rest);
-    replaced
 }
 
-/// A value as a YAML scalar in double quotes, which JSON's strings are, with `${` kept as it is.
-fn quoted(value: &str) -> String {
-    serde_json::Value::from(value.replace("${", "$${")).to_string()
+/// Whether a text is the same with quotes and without.
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_.".contains(&it))
+}
+
+/// A text in which `${` is no variable.
+fn escape(text: &str) -> String {
+    text.replace("${", "$${")
+}
+
+/// A text as a YAML scalar in double quotes, which JSON's strings are.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "# Ours.\napi_key: sk-gateway # the key\nproviders:\n  - name: p\n    \
-                        base_url: http://h\n    api_key: 'sk-\"1'\n  - { name: q, base_url: \
-                        'http://h', api_keys: [\"${Q}\", sk-2] }\n";
-
-    fn variables(name: &str) -> Option<String> {
-        (name == "Q").then(|| "sk-of-q".to_owned())
-    }
-
-    fn read(text: &str) -> Config {
-        config::read(text, &variables, &gateway::kinds()).unwrap()
-    }
-
-    #[test]
-    fn secrets_leave_the_text_and_comments_stay() {
-        let hidden = hide(TEXT, &read(TEXT), &variables);
-        for secret in ["sk-gateway", "sk-\"1", "sk-2", "sk-of-q"] {
-            assert!(!hidden.text.contains(secret), "{}", hidden.text);
-        }
-        assert!(hidden.text.starts_with("# Ours.\napi_key: \"${GATEWAY_API_KEY}\" # the key\n"));
-        assert!(hidden.text.contains("\"${Q}\""));
-    }
-
-    #[test]
-    fn secrets_come_back_when_the_text_is_written() {
-        let hidden = hide(TEXT, &read(TEXT), &variables);
-        let changed = hidden.text.replace("name: p", "name: other");
-        let shown = hidden.show(&changed, &variables);
-        let secrets = |text: &str| -> Vec<String> {
-            let all = literal_secrets(&read(text));
-            all.into_iter().map(|(_, secret)| secret.expose().to_owned()).collect()
-        };
-        assert_eq!(secrets(&shown), secrets(TEXT));
-        assert!(shown.contains("\"${Q}\"") && shown.contains("name: other"), "{shown}");
-    }
-
-    #[test]
-    fn a_secret_with_escapes_is_hidden_too() {
-        let text = "api_key: \"sk-\\x41\"\nproviders: [{ name: p, base_url: 'http://h' }]\n";
-        let hidden = hide(text, &read(text), &variables);
-        assert!(!hidden.text.contains("sk-"), "{}", hidden.text);
-    }
-
-    #[test]
-    fn keys_in_comments_are_hidden_and_come_back() {
-        let text = format!("{TEXT}# api_key: sk-old\n#   password: 'hunter 2'\n");
-        let hidden = hide(&text, &read(&text), &variables);
-        for secret in ["sk-old", "hunter"] {
-            assert!(!hidden.text.contains(secret), "{}", hidden.text);
-        }
-        assert!(hidden.text.contains("# api_key: ${HIDDEN_1}\n"), "{}", hidden.text);
-        let shown = hidden.show(&hidden.text, &variables);
-        assert!(shown.ends_with("# api_key: \"sk-old\"\n#   password: \"hunter 2\"\n"), "{shown}");
-    }
-
-    #[test]
-    fn a_text_that_looks_like_a_comment_is_not_changed() {
-        let text = "api_key: sk-1\nproviders:\n  - { name: p, base_url: http://h }\ntenants:\n  \
-                    - name: t\n    system_prompt: |\n      # password: hunter2\n    api_key: sk-2\n";
-        let config = read(text);
-        let hidden = hide(text, &config, &variables);
-        let back = hidden.show(&hidden.text, &variables);
-        assert_eq!(to_yaml(&read(&back)), to_yaml(&config), "{back}");
-    }
-
-    #[test]
-    fn a_part_of_another_word_is_left_alone() {
-        assert_eq!(
-            replace_scalar("a: demo\nb: demos\nc: [demo]", "demo", "X"),
-            "a: \"X\"\nb: demos\nc: [\"X\"]"
-        );
-    }
-}
+mod tests;

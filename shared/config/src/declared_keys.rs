@@ -100,7 +100,7 @@ pub(super) fn keys(
     let (has_one, node) = (fields.get("api_key").is_some(), fields.get("api_keys"));
     let (at, message) = match node {
         Some(node) if has_one => (node.at, "stands beside api_key; keep one of the two"),
-        Some(Node { at, value: Value::List(items) }) if items.is_empty() => {
+        Some(Node { at, value: Value::List(items), .. }) if items.is_empty() => {
             (*at, "is empty; give a key, or remove the line")
         }
         None if !has_one => (fields.at, "is missing; a tenant has at least one key"),

@@ -12,6 +12,7 @@ mod declared_keys;
 mod declared_tenants;
 mod duration;
 mod error;
+mod events;
 mod export;
 mod fetch;
 mod keys;
@@ -56,7 +57,7 @@ pub use declared_tenants::DeclaredTenant;
 pub use error::{ConfigError, ConfigErrors, Position};
 pub use export::to_yaml;
 pub use ledger::{Alerts, UsageEvents, Webhook};
-pub use literal_secrets::literal_secrets;
+pub use literal_secrets::{LiteralSecret, WrittenPlace, literal_secrets};
 pub use log::{Log, LogContents, LogFormat, LogLevel};
 pub use metrics::{MetricNames, Metrics, MetricsCredentials};
 pub use outbound::{Probe, ProviderLimits};
@@ -229,6 +230,8 @@ pub enum SecretSource {
         value: Secret,
         /// The variable that it was expanded from, when the whole value was one `${VAR}`.
         variable: Option<String>,
+        /// Where it stands in the file that it was read from.
+        place: Option<WrittenPlace>,
     },
     /// The name of a parameter (or of a reference to a secret) in AWS that holds the value.
     Parameter {

@@ -2,7 +2,7 @@
 //!
 //! YAML and stored rows both become this, so that one reader serves both.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::Range};
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
@@ -13,6 +13,9 @@ use super::error::Position;
 pub struct Node<'a> {
     /// The place in the file.
     pub at: Option<Position>,
+    /// The bytes of the file that hold a scalar, and those where a list or mapping begins and ends. Of
+    /// an alias these are the bytes of what it names.
+    pub bytes: Range<usize>,
     /// The value.
     pub value: Value<'a>,
 }
@@ -22,6 +25,8 @@ pub struct Node<'a> {
 pub struct Key<'a> {
     /// The place in the file.
     pub at: Option<Position>,
+    /// The bytes of the file that hold it.
+    pub bytes: Range<usize>,
     /// The key itself.
     pub text: Cow<'a, str>,
 }
@@ -59,7 +64,7 @@ pub enum Style {
 impl<'a> Node<'a> {
     /// A value without a place.
     pub(super) fn stored(value: Value<'a>) -> Self {
-        Self { at: None, value }
+        Self { at: None, bytes: 0..0, value }
     }
 
     /// Whether nothing was written where a value could be.
@@ -132,7 +137,7 @@ impl<'de> Visitor<'de> for Json {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
         let mut entries = vec![];
         while let Some(key) = map.next_key::<String>()? {
-            let key = Key { at: None, text: Cow::Owned(key) };
+            let key = Key { at: None, bytes: 0..0, text: Cow::Owned(key) };
             entries.push((key, map.next_value()?));
         }
         Ok(Value::Map(entries))

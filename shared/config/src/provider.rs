@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use storage::Secret;
 
 use super::{
-    Provider, Script, SecretSource,
+    Provider, Script, SecretSource, WrittenPlace,
     connection::connection,
     keys::{Key, Keys, Takes},
     node::{Node, Value},
@@ -270,6 +270,15 @@ fn headers(reader: &mut Reader<'_>, node: &Node<'_>) -> BTreeMap<String, SecretS
     headers
 }
 
+/// Where a secret stands in a file.
+fn written_place(node: &Node<'_>) -> Option<WrittenPlace> {
+    let Value::Scalar { text, .. } = &node.value else { return None };
+    // What is read from rows stands in no file.
+    node.at?;
+    let has_variables = variables::has_variable(text);
+    Some(WrittenPlace { bytes: node.bytes.clone(), has_variables })
+}
+
 /// A value that must not be seen, or `ssm:` and the name of the parameter that holds it.
 ///
 /// A stored reference also says, behind a `#`, which variable `export` writes in its place.
@@ -280,7 +289,8 @@ pub(super) fn secret(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<SecretS
             reader.report(node.at, message);
         }
         let value = Secret::new(&*scalar.text);
-        return Some(SecretSource::Value { value, variable: scalar.variable });
+        let place = written_place(node);
+        return Some(SecretSource::Value { value, variable: scalar.variable, place });
     };
     let (name, remembered) = match reference.split_once('#') {
         Some((name, variable)) => (name, Some(variable)),

@@ -420,7 +420,7 @@ pub(super) fn claim(
 pub(super) fn need_entries(reader: &mut Reader<'_>, fields: Fields<'_>, key: &str, why: &str) {
     let (at, what) = match fields.get(key) {
         None => (fields.at, "is missing"),
-        Some(Node { at, value: Value::List(items) }) if items.is_empty() => (*at, "is empty"),
+        Some(Node { at, value: Value::List(items), .. }) if items.is_empty() => (*at, "is empty"),
         Some(_) => return,
     };
     reader.inside(key, |reader| reader.report(at, format!("{what}; {why}")));

@@ -140,7 +140,10 @@ pub fn from_rows(rows: &[Row], kinds: &[ProviderKind]) -> Result<Config, Unreada
         // clients see. The name breaks ties between rows that a person edited.
         list.sort_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)));
         let items = list.into_iter().map(|(_, _, node)| node).collect();
-        settings.push((Key { at: None, text: key.into() }, Node::stored(Value::List(items))));
+        settings.push((
+            Key { at: None, bytes: 0..0, text: key.into() },
+            Node::stored(Value::List(items)),
+        ));
     }
     read_stored(&Node::stored(Value::Map(settings)), kinds).map_err(Unreadable::ConfigErrors)
 }

@@ -56,6 +56,11 @@ pub(super) fn escape(text: &str) -> String {
     text.replace("${", "$${")
 }
 
+/// Whether [`expand`] would replace something in a text.
+pub(super) fn has_variable(raw: &str) -> bool {
+    raw.replace("$${", "").contains("${")
+}
+
 /// Whether a shell could have a variable of this name.
 pub(super) fn is_name(name: &str) -> bool {
     let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
@@ -103,6 +108,11 @@ mod tests {
     fn a_doubled_dollar_keeps_the_brace_as_it_is() {
         assert_eq!(text("$${A} and ${A}"), "${A} and one");
         assert_eq!(text(&escape("${A} $$ ${")), "${A} $$ ${");
+    }
+
+    #[test]
+    fn a_doubled_dollar_is_no_variable() {
+        assert!(has_variable("Bearer ${A}") && !has_variable("$${A} and $A"));
     }
 
     #[test]

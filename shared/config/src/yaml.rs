@@ -2,12 +2,13 @@
 //!
 //! What the values mean is decided elsewhere.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::{
     error::{ConfigError, ConfigErrors, Position},
+    events::Offsets,
     node::{Entry, Key, Node, Style, Value},
 };
 
@@ -18,11 +19,11 @@ const SIZE: usize = 50_000;
 
 /// Reads one document; an empty text is an empty mapping.
 pub(super) fn parse(text: &str) -> Result<Node<'_>, ConfigErrors> {
-    // Editors on Windows write a byte order mark, which would become part of the first key.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut parser = Parser::new_from_str(text);
+    let offsets = Offsets::of(text);
+    let mut parser = Parser::new_from_str(offsets.parsed(text));
     let mut builder = Builder::default();
-    match builder.build(&mut parser) {
+    let bytes = |event: &Event<'_>, span: &Span| offsets.of_event(text, event, span);
+    match builder.build(&mut parser, &bytes) {
         Ok(()) => {}
         Err(Stop::Syntax(error)) => builder.errors.push(syntax_error(text, &error)),
         Err(Stop::ConfigError(error)) => builder.errors.push(error),
@@ -31,7 +32,7 @@ pub(super) fn parse(text: &str) -> Result<Node<'_>, ConfigErrors> {
         return Err(ConfigErrors::in_order(builder.errors));
     }
     let start = Position { line: 1, column: 1 };
-    let empty = Node { at: Some(start), value: Value::Map(vec![]) };
+    let empty = Node { at: Some(start), bytes: 0..0, value: Value::Map(vec![]) };
     // For an empty file the error is what a configuration needs, not what a mapping is.
     Ok(builder.root.filter(|root| !root.is_null()).unwrap_or(empty))
 }
@@ -45,6 +46,7 @@ enum Stop {
 /// A list or mapping that has begun and not ended.
 struct Open<'a> {
     at: Position,
+    start: usize,
     anchor: usize,
     inside: Inside<'a>,
 }
@@ -66,32 +68,40 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn build(&mut self, parser: &mut Parser<'a, StrInput<'a>>) -> Result<(), Stop> {
+    fn build(
+        &mut self,
+        parser: &mut Parser<'a, StrInput<'a>>,
+        bytes: &dyn Fn(&Event<'_>, &Span) -> Range<usize>,
+    ) -> Result<(), Stop> {
         while let Some(event) = parser.next_event() {
             let (event, span) = event.map_err(Stop::Syntax)?;
-            self.take(event, position(&span.start))?;
+            let bytes = bytes(&event, &span);
+            self.take(event, position(&span.start), bytes)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, event: Event<'a>, at: Position) -> Result<(), Stop> {
+    fn take(&mut self, event: Event<'a>, at: Position, bytes: Range<usize>) -> Result<(), Stop> {
+        let (start, end) = (bytes.start, bytes.end);
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) => self.start_document(at),
             Event::Alias(anchor) => self.alias(anchor, at),
             Event::Scalar(text, style, anchor, tag) => {
                 let style = self.style(style, tag.as_deref(), at);
-                self.put(Node { at: Some(at), value: Value::Scalar { text, style } }, anchor)
+                let value = Value::Scalar { text, style };
+                self.put(Node { at: Some(at), bytes, value }, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), at);
-                self.open(Open { at, anchor, inside: Inside::List(vec![]) })
+                self.open(Open { at, start, anchor, inside: Inside::List(vec![]) })
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), at);
-                self.open(Open { at, anchor, inside: Inside::Map { pairs: vec![], key: None } })
+                let inside = Inside::Map { pairs: vec![], key: None };
+                self.open(Open { at, start, anchor, inside })
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::SequenceEnd | Event::MappingEnd => self.close(end),
         }
     }
 
@@ -114,13 +124,13 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), Stop> {
+    fn close(&mut self, end: usize) -> Result<(), Stop> {
         let Some(open) = self.open.pop() else { return Ok(()) };
         let value = match open.inside {
             Inside::List(items) => Value::List(items),
             Inside::Map { pairs, .. } => Value::Map(self.entries(pairs)),
         };
-        self.put(Node { at: Some(open.at), value }, open.anchor)
+        self.put(Node { at: Some(open.at), bytes: open.start..end, value }, open.anchor)
     }
 
     /// Puts a finished value where it belongs, and remembers it for aliases.
@@ -166,7 +176,9 @@ impl<'a> Builder<'a> {
         for (key, value) in pairs {
             match key.value {
                 Value::Scalar { text, style: Style::Plain } if text == "<<" => merged.push(value),
-                Value::Scalar { text, .. } => entries.push((Key { at: key.at, text }, value)),
+                Value::Scalar { text, .. } => {
+                    entries.push((Key { at: key.at, bytes: key.bytes, text }, value));
+                }
                 Value::List(_) | Value::Map(_) => {
                     self.report(key.at, "a key is one word or text, not a list or mapping");
                 }

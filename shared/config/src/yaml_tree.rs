@@ -3,6 +3,7 @@
 use super::{ConfigErrors, yaml};
 
 pub use super::{
+    events::{YamlEvent, YamlEventKind, events},
     export::entries_to_yaml,
     node::{Entry, Key, Node, Style, Value},
     write::{Entries, Written},

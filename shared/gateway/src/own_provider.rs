@@ -120,7 +120,7 @@ impl OwnProviders {
                 unusable("its key cannot be opened")
                     .caused_by("the key was sealed under another secret, or for another tenant")
             })?;
-            return Ok(Some(SecretSource::Value { value, variable: None }));
+            return Ok(Some(SecretSource::Value { value, variable: None, place: None }));
         }
         let mut declared = base.config.tenants.iter();
         let declared = declared.find(|it| it.settings.name == tenant.id);

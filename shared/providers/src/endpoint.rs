@@ -349,7 +349,11 @@ mod tests {
     use super::*;
 
     fn endpoint(kind: &str, base_url: Option<&str>) -> Endpoint {
-        let key = config::SecretSource::Value { value: Secret::new("hunter2"), variable: None };
+        let key = config::SecretSource::Value {
+            value: Secret::new("hunter2"),
+            variable: None,
+            place: None,
+        };
         let configured = config::Provider {
             name: "p".to_owned(),
             kind: kind.to_owned(),

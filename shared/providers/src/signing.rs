@@ -95,7 +95,8 @@ mod tests {
     const NOW: u64 = 1_795_219_200_000;
 
     fn provider(region: Option<&str>, header: Option<&str>) -> config::Provider {
-        let source = config::SecretSource::Value { value: Secret::new("x"), variable: None };
+        let source =
+            config::SecretSource::Value { value: Secret::new("x"), variable: None, place: None };
         config::Provider {
             name: "p".to_owned(),
             kind: "bedrock".to_owned(),

@@ -69,6 +69,37 @@ async fn a_change_takes_effect_and_can_be_taken_back() {
     assert_eq!(read(&gateway).await.0, text);
 }
 
+/// A gateway whose file holds variables inside of texts, a folded key, and comments.
+async fn handwritten(provider_url: &str) -> (Lockgate, String) {
+    let yaml = format!(
+        "# Ours.\napi_key: >-\n  {KEY}\n# The proxy of the other.\nproviders:\n  - name: first\n    \
+         base_url: ${{BASE}}\n    headers: {{ X-Org: \"Bearer ${{ORG}}\" }}  # theirs\n  - name: other\n    \
+         base_url: {provider_url}\n    proxy: 'http://user:${{PROXY_PASSWORD}}@127.0.0.1:9'\nmodels:\n  - \
+         {{ name: small, provider: first }}\nprices: # of ours\n  - provider: first\n    model: ${{MODEL}} # \
+         ours\n    input: 1.50\n    output: 2 # dear\n{USERS}"
+    );
+    let variables = [("ORG", "sk-of-us"), ("PROXY_PASSWORD", "hunter2"), ("MODEL", "small")];
+    let program = program().config(&yaml).variable("BASE", provider_url);
+    let program = variables.into_iter().fold(program, |it, (name, value)| it.variable(name, value));
+    (program.start().await, yaml)
+}
+
+#[tokio::test]
+async fn an_edit_changes_its_own_lines_of_the_file_alone() {
+    let first = provider().await;
+    let (gateway, yaml) = handwritten(&first.url()).await;
+    let (text, tag) = read(&gateway).await;
+    assert!(text.contains("proxy: 'http://user:${PROXY_PASSWORD}@127.0.0.1:9'\n"), "{text}");
+    for secret in [KEY, "sk-of-us", "hunter2", "root-password"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    let (status, change) = write(&gateway, &format!("{text}port: 9000\n"), &tag).await;
+    assert_eq!(status, 200, "{change}");
+    let file = fs::read_to_string(gateway.folder().join("config.yaml")).unwrap();
+    assert_eq!(file, format!("{yaml}port: 9000\n"));
+    assert_eq!(chat(&gateway, "small").await, 200);
+}
+
 #[tokio::test]
 async fn a_wrong_configuration_changes_nothing_and_names_its_lines() {
     let first = provider().await;
