@@ -16,7 +16,7 @@ use crate::{
     configuration_change::ConfigEditor,
     configuration_source::ReadConfig,
     list_page::{PageRequest, decode_cursor, encode_cursor},
-    price_text::{NewPrice, with_prices},
+    price_text::{NewPrice, by_hand, micro_dollars, with_prices},
     problem::{AdminResult, Problem, ProblemKind},
 };
 
@@ -150,18 +150,23 @@ impl Admin {
         let text = &present.hidden.text;
         // The version stands for the lock, which `replace_config` takes only later.
         let expected = version_of(text);
-        let is_replaced = |old: &config::Price| {
-            prices.iter().any(|new| new.provider == old.provider && new.model == old.model)
+        // Lines are put into the text, for the rest of it is the operator's own.
+        let changed = with_prices(text, &present.config.prices, prices)?;
+        let checked = self.source.check(&changed, &present).await;
+        let knows = |new: &NewPrice| {
+            present.config.providers.iter().any(|known| known.name == new.provider)
         };
-        // Lines put into the text keep the operator's comments, which writing it anew would lose.
-        let mut changed = with_prices(text, prices);
-        let is_new = !present.config.prices.iter().any(is_replaced);
-        if !is_new || self.source.check(&changed, &present).await.is_err() {
-            // A price that is there already, or a list in another style, is changed in the document
-            // and not in its text.
-            let mut config = present.config.clone();
-            config.prices.retain(|old| !is_replaced(old));
-            changed = with_prices(&config::to_yaml(&config), prices);
+        let config = match checked {
+            // The operator's own words are right, so that those that were put in are not.
+            Err(_) if prices.iter().all(knows) => return Err(by_hand(text)),
+            checked => checked?,
+        };
+        let is_set = |new: &NewPrice| {
+            let found = config.prices.iter().find(|old| new.is_of(old));
+            found.is_some_and(|price| price.input == micro_dollars(new.input))
+        };
+        if !prices.iter().all(is_set) {
+            return Err(by_hand(text));
         }
         let mode = ConfigMode::Write;
         self.replace_config(&changed, Some(&expected), mode, author, clock).await

@@ -152,6 +152,19 @@ async fn a_price_is_named_and_models_without_one_are_shown() {
 }
 
 #[tokio::test]
+async fn a_price_that_is_there_is_changed_on_its_own_line() {
+    let first = provider().await;
+    let (gateway, yaml) = handwritten(&first.url()).await;
+    let body = json!({"provider": "first", "model": "small", "input": 3, "output": 2});
+    let (status, change) = ask(&gateway, "PUT", "/admin/prices", &body.to_string()).await;
+    assert_eq!(status, 200, "{change}");
+    let diff = change["diff"].as_str().unwrap();
+    assert!(diff.contains("-    input: 1.50\n+    input: 3\n"), "{diff}");
+    let file = fs::read_to_string(gateway.folder().join("config.yaml")).unwrap();
+    assert_eq!(file, yaml.replace("1.50", "3"));
+}
+
+#[tokio::test]
 async fn routing_is_shown_and_explained_without_a_call() {
     let first = provider().await;
     let gateway = gateway(&first.url()).await;
