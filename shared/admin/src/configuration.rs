@@ -27,6 +27,10 @@ const KEPT_SECONDS: u64 = 400 * 24 * 60 * 60;
 const MAX_CONFIG_BYTES: usize = 300 * 1024;
 /// How many characters of a hash tell versions apart.
 const VERSION_CHARACTERS: usize = 16;
+/// What an operator is told who restores a version whose secrets are not there any more.
+const SECRETS_OF_VERSIONS: &str = "Versions keep no secrets: the variable stands for one that was written in the file. Set it in the \
+     environment of the gateway, or read the version, write the secret into it, and send that as the \
+     configuration.";
 /// How many unchanged lines stand around each change of a diff.
 const DIFF_CONTEXT: usize = 3;
 
@@ -209,6 +213,25 @@ impl Admin {
         }
     }
 
+    /// Brings a version back, if the present configuration still has the expected one: by writing it
+    /// anew, so that it is validated against what the process knows today.
+    pub async fn restore_config(
+        &self,
+        version: &str,
+        expected: Option<&str>,
+        author: Author<'_>,
+        clock: Clock,
+    ) -> AdminResult<ConfigChange> {
+        let text = self.config_version(version, clock).await?.text;
+        let restored = self.replace_config(&text, expected, ConfigMode::Write, author, clock).await;
+        restored.map_err(|mut problem| {
+            if problem.fields.iter().any(|it| it.message.contains("the variable")) {
+                problem.detail = format!("{}. {SECRETS_OF_VERSIONS}", problem.detail);
+            }
+            problem
+        })
+    }
+
     /// Reads a text as a configuration that could be put in the place of the present one.
     pub async fn check_config(&self, text: &str, clock: Clock) -> AdminResult<Config> {
         let present = self.read_config(clock).await?;
@@ -229,7 +252,7 @@ impl Admin {
     }
 }
 
-/// Keeps the new version, and the one before where none was ever kept.
+/// Keeps the new version, and the one before where that came by another way.
 pub(crate) async fn keep_versions(
     stores: &Stores,
     (before, text_before): (&str, &str),
@@ -238,16 +261,21 @@ pub(crate) async fn keep_versions(
 ) -> AdminResult<()> {
     let now = author.at;
 
-    let query = Query { limit: Some(1), ..Query::partition(VERSIONS, now) };
-    // The text that stood before the first change was written by hand, and is in no version yet.
-    if stores.config.query(&query).await?.rows.is_empty() {
+    let newest =
+        Query { limit: Some(1), order: Order::Descending, ..Query::partition(VERSIONS, now) };
+    let newest = stores.config.query(&newest).await?.rows.pop();
+    let mut order = newest.as_ref().map_or(0, |row| order_after(&row.sk, now));
+    // What was written by hand since the last change is in no version yet.
+    let is_kept = newest.is_some_and(|row| row.sk.ends_with(&format!("#{before}")));
+    if !is_kept {
         let first = ConfigVersion {
             version: before.to_owned(),
             at: now,
             actor: "file".to_owned(),
             text: text_before.to_owned(),
         };
-        stores.config.put(version_row(&first, 0)?).await?;
+        stores.config.put(version_row(&first, order)?).await?;
+        order += 1;
     }
     let kept = ConfigVersion {
         version: version_of(text),
@@ -255,18 +283,26 @@ pub(crate) async fn keep_versions(
         actor: author.name.to_owned(),
         text: text.to_owned(),
     };
-    stores.config.put(version_row(&kept, 1)?).await?;
+    stores.config.put(version_row(&kept, order)?).await?;
     Ok(())
 }
 
-/// The row of a version; `order` sorts two of the same second.
-fn version_row(version: &ConfigVersion, order: u8) -> Result<Row, StoreError> {
+/// What sorts a new version behind the newest one, where both are of the same second.
+fn order_after(newest: &str, now: u64) -> u32 {
+    let mut parts = newest.split('#');
+    let is_same_second = parts.next() == Some(&*format!("{now:011}"));
+    let order = parts.next().and_then(|order| order.parse().ok()).filter(|_| is_same_second);
+    order.map_or(0, |order: u32| order.saturating_add(1))
+}
+
+/// The row of a version; `order` sorts those of the same second.
+fn version_row(version: &ConfigVersion, order: u32) -> Result<Row, StoreError> {
     let value = serde_json::to_string(version)
         .map_err(|cause| StoreError::new("writing a version of the configuration", cause))?;
     Ok(Row {
         pk: VERSIONS.to_owned(),
-        // Padded, so that the order of texts is that of seconds.
-        sk: format!("{:011}#{order}#{}", version.at, version.version),
+        // Padded, so that the order of texts is that of numbers.
+        sk: format!("{:011}#{order:04}#{}", version.at, version.version),
         value,
         expires: Some(version.at + KEPT_SECONDS),
     })

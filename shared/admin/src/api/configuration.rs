@@ -65,13 +65,10 @@ impl Admin {
         &self,
         request: &ApiRequest<'_>,
     ) -> AdminResult<ApiResponse> {
-        // Restored by writing it anew: it is validated against what the process knows today, and
-        // becomes the newest version.
-        let version = self.config_version(request.parameter(0), request.clock).await?;
         let expected = version_to_replace(request, ConfigMode::Write)?;
-        let (author, mode) = (request.author(), ConfigMode::Write);
-        let change = self.replace_config(&version.text, expected, mode, author, request.clock);
-        let change = change.await?;
+        let version = request.parameter(0);
+        let change =
+            self.restore_config(version, expected, request.author(), request.clock).await?;
         let version = change.version.clone();
         Ok(ApiResponse::ok(change.to_json()).with_version(version))
     }

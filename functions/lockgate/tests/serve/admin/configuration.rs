@@ -165,6 +165,59 @@ async fn a_price_that_is_there_is_changed_on_its_own_line() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_was_written_by_hand_can_be_brought_back() {
+    let first = provider().await;
+    let gateway = gateway(&first.url()).await;
+    let path = gateway.folder().join("config.yaml");
+    let (text, tag) = read(&gateway).await;
+    assert_eq!(write(&gateway, &format!("{text}# One.\n"), &tag).await.0, 200);
+    let by_hand = fs::read_to_string(&path).unwrap() + "# By hand.\n";
+    fs::write(&path, &by_hand).unwrap();
+    let (text, tag) = read(&gateway).await;
+    assert_eq!(write(&gateway, &text.replace("# By hand.\n", ""), &tag).await.0, 200);
+
+    let (_, versions) = ask(&gateway, "GET", "/admin/config/versions", "").await;
+    assert_eq!(
+        (&versions["count"], &versions["versions"][1]["actor"]),
+        (&json!(4), &json!("file"))
+    );
+    let version = versions["versions"][1]["version"].as_str().unwrap();
+    let (_, tag) = read(&gateway).await;
+    let restore = format!("/admin/config/versions/{version}/restore");
+    let restored = ask_with(&gateway, "root", ("POST", &restore), &[("if-match", &tag)], "").await;
+    assert_eq!(restored.status, 200);
+    assert_eq!(fs::read_to_string(&path).unwrap(), by_hand);
+}
+
+#[tokio::test]
+async fn a_version_whose_secret_is_gone_says_how_to_bring_it_back() {
+    let first = provider().await;
+    let gateway = gateway(&first.url()).await;
+    let (text, tag) = read(&gateway).await;
+    let second = "providers:\n  - { name: second, base_url: 'http://h', api_key: sk-second }\n";
+    assert_eq!(write(&gateway, &text.replace("providers:\n", second), &tag).await.0, 200);
+    let (with_second, tag) = read(&gateway).await;
+    assert!(!with_second.contains("sk-second"), "{with_second}");
+    assert_eq!(write(&gateway, &text, &tag).await.0, 200);
+
+    let (_, tag) = read(&gateway).await;
+    let restore = format!("/admin/config/versions/{}/restore", version_of(&gateway, 1).await);
+    let refused = ask_with(&gateway, "root", ("POST", &restore), &[("if-match", &tag)], "").await;
+    assert_eq!(refused.status, 400);
+    let problem: serde_json::Value = refused.json().await.unwrap();
+    let detail = problem["detail"].as_str().unwrap();
+    for words in ["the variable SECOND_API_KEY is not set", "Versions keep no secrets", "Set it"] {
+        assert!(detail.contains(words), "{detail}");
+    }
+}
+
+/// One of the versions, counted from the newest.
+async fn version_of(gateway: &Lockgate, index: usize) -> String {
+    let (_, versions) = ask(gateway, "GET", "/admin/config/versions", "").await;
+    versions["versions"][index]["version"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
 async fn routing_is_shown_and_explained_without_a_call() {
     let first = provider().await;
     let gateway = gateway(&first.url()).await;
