@@ -10,6 +10,7 @@ mod connection;
 mod cors;
 mod declared_keys;
 mod declared_tenants;
+mod default_providers;
 mod duration;
 mod error;
 mod events;
@@ -54,6 +55,7 @@ pub use compatibility::{Compatibility, ErrorWords, HealthMember};
 pub use cors::Cors;
 pub use declared_keys::{DeclaredKey, KeySource};
 pub use declared_tenants::DeclaredTenant;
+pub use default_providers::DefaultProvider;
 pub use error::{ConfigError, ConfigErrors, Position};
 pub use export::to_yaml;
 pub use ledger::{Alerts, UsageEvents, Webhook};
@@ -111,6 +113,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// The provider that gets unknown models, their name unchanged.
     pub default_provider: Option<String>,
+    /// The providers that get unknown models of some names, before that one.
+    pub default_providers: Vec<DefaultProvider>,
     /// The route or model that serves a request which names none.
     pub default_model: Option<String>,
     /// How connections to providers are made, unless a provider has options of its own.

@@ -7,6 +7,7 @@ use super::{
     cors::{CORS, cors},
     declared_keys::gateway_key,
     declared_tenants::{TENANT, tenant},
+    default_providers::{self, DEFAULT_PROVIDER},
     error::{ConfigErrors, Position},
     fetch::{FETCH, fetch},
     keys::{Key, Keys, Takes},
@@ -58,6 +59,12 @@ pub(super) const DOCUMENT: Keys = Keys {
             Takes::Text,
             "none",
             "the provider that gets unknown models, their name unchanged",
+        ),
+        Key::new(
+            "default_providers",
+            Takes::List(&Takes::Mapping(&DEFAULT_PROVIDER)),
+            "",
+            "the providers that get unknown models of some names, before `default_provider` does",
         ),
         Key::new(
             "default_model",
@@ -305,6 +312,9 @@ impl Rules<'_> {
             idle_timeout: timeout(reader, "idle_timeout", IDLE_TIMEOUT),
             default_provider: reader
                 .optional(fields, "default_provider", |it, node| self.provider_of(it, node)),
+            default_providers: reader.list(fields, "default_providers", |it, node| {
+                default_providers::read(self, it, node)
+            }),
             default_model: reader
                 .optional(fields, "default_model", |it, node| self.served_model(it, node)),
             connection: connection(reader, fields),

@@ -11,6 +11,7 @@ use super::{
     IDLE_TIMEOUT, Model, POOL_IDLE_TIMEOUT, PORT, PoolOptions, Price, Provider, Proxy,
     ROUTE_TIMEOUT, Script, SecretSource, ServerLimits, admin, cache, compatibility,
     connection::NO_PROXY,
+    default_providers,
     duration::write_duration,
     ledger, log, metrics, outbound,
     provider::DEFAULT_KIND,
@@ -68,6 +69,7 @@ pub(super) fn settings(it: &Config, secret: WriteSecret<'_>) -> Entries {
     timeout("route_timeout", it.route_timeout, ROUTE_TIMEOUT);
     timeout("idle_timeout", it.idle_timeout, IDLE_TIMEOUT);
     map.some("default_provider", it.default_provider.as_ref().map(text));
+    map.some("default_providers", default_providers::write(&it.default_providers));
     map.some("default_model", it.default_model.as_ref().map(text));
     connection(&mut map, &it.connection, |proxy| secret(&Place::Proxy, proxy));
     map.unless("pool", it.pool.is_default(), pool(&it.pool));

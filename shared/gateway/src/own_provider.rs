@@ -195,6 +195,7 @@ fn config_of(
         admin: Admin::default(),
         tenants: vec![],
         default_provider: Some(own.name.clone()),
+        default_providers: vec![],
         routes: routes.filter(|route| !route.steps.is_empty()).collect(),
         models: models.map(|it| Model { provider: own.name.clone(), ..it.clone() }).collect(),
         prices: prices.map(|it| Price { provider: own.name.clone(), ..it.clone() }).collect(),

@@ -12,8 +12,8 @@ use std::{
 
 use canonical::{Error, ErrorKind, KeyFingerprint, ModelFacts, Result};
 use config::{
-    self, Breaker, COOLDOWN_MAX, Config, ConflictResolution, FallbackOn, Rescue, SecretSource,
-    Strategy, When,
+    self, Breaker, COOLDOWN_MAX, Config, ConflictResolution, DefaultProvider, FallbackOn, Rescue,
+    SecretSource, Strategy, When,
 };
 
 use crate::conditions::{Feature, StepCondition};
@@ -152,6 +152,7 @@ pub struct Routes {
     plans: HashMap<String, Arc<RoutePlan>>,
     providers: HashMap<String, ProviderFacts>,
     default_provider: Option<String>,
+    default_providers: Vec<DefaultProvider>,
     default_model: Option<String>,
     facts: Arc<dyn ModelFactsSource>,
     condition_headers: Vec<String>,
@@ -198,6 +199,7 @@ impl Routes {
                 .map(|it| (it.name.clone(), provider_facts(it)))
                 .collect(),
             default_provider: config.default_provider.clone(),
+            default_providers: config.default_providers.clone(),
             default_model: config.default_model.clone(),
             facts,
             condition_headers: condition_headers(config),
@@ -264,10 +266,17 @@ impl Routes {
         if let Some((provider, model)) = self.split_provider(name) {
             return Ok(Arc::new(self.plan_of_one(provider, model)));
         }
-        match &self.default_provider {
+        match self.default_provider(name) {
             Some(provider) => Ok(Arc::new(self.plan_of_one(provider, name))),
             None => Err(Error::unknown_model(name)),
         }
+    }
+
+    /// The provider that gets an unknown model: the one whose names fit best, else the usual one.
+    fn default_provider(&self, model: &str) -> Option<&str> {
+        let fitting = self.default_providers.iter().filter_map(|it| Some((it.fits(model)?, it)));
+        let best = fitting.max_by_key(|(length, _)| *length).map(|(_, it)| it.provider.as_str());
+        best.or(self.default_provider.as_deref())
     }
 
     /// Splits `provider/model`; of several providers that fit, the longest name counts.
@@ -480,6 +489,20 @@ models: [{ name: gpt, provider: b }]
         assert_eq!(targets(&config(), None, None).unwrap().len(), 3);
         let without = Config { default_model: None, ..config() };
         assert_eq!(targets(&without, None, None).unwrap_err().param.as_deref(), Some("model"));
+    }
+
+    #[test]
+    fn an_unknown_name_goes_to_the_provider_whose_names_it_fits() {
+        let rule = |provider: &str, name: &str| DefaultProvider {
+            provider: provider.to_owned(),
+            names: vec![name.to_owned()],
+        };
+        let rules = vec![rule("b", "gpt-*"), rule("a", "gpt-4o-*")];
+        let with = Config { default_providers: rules, ..config() };
+        let to = |name: &str| targets(&with, Some(name), None);
+        assert_eq!(to("gpt-4o-2030").unwrap(), ["a:gpt-4o-2030"]);
+        assert_eq!(to("gpt-9").unwrap(), ["b:gpt-9"]);
+        assert!(to("o9").is_err());
     }
 
     #[test]

@@ -55,6 +55,11 @@ default_timeout: 2m
 route_timeout: 5m
 idle_timeout: 45s
 default_provider: cerebras
+default_providers:
+  - provider: cerebras
+    names:
+      - \"gpt-oss-*\"
+      - zai
 default_model: dynamic/n8n
 proxy: ssm:/team/proxy
 ca_file: company.pem

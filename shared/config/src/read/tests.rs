@@ -264,7 +264,7 @@ fn an_unknown_key_is_refused_with_what_was_probably_meant() {
         [
             "3:1: porviders: is no key of a configuration; did you mean providers?",
             "4:1: colour: is no key of a configuration (known: api_key, auth, port, default_timeout, \
-             route_timeout, idle_timeout, default_provider, default_model, proxy, ca_file, \
+             route_timeout, idle_timeout, default_provider, default_providers, default_model, proxy, ca_file, \
              connect_timeout, pool, fetch, cors, server, tls, admin, metrics, log, requests, cache, idempotency, unpriced, store_down, alerts, usage_events, compatibility, providers, routes, \
              models, prices, tenants)",
         ]
