@@ -119,6 +119,8 @@ def write(file):
     """One line for each model, so that a diff shows what changed."""
     sources = [f"    {json.dumps(name)}: {json.dumps(source)}" for name, source in file["sources"].items()]
     out = ["{", '  "sources": {', ",\n".join(sources), "  },"]
+    makers = [f"    {json.dumps(maker)}" for maker in file["makers"]]
+    out += ['  "makers": [', ",\n".join(makers), "  ],"]
     out.append(f'  "same_as": {json.dumps(file["same_as"])},')
     out += ['  "families": [', ",\n".join(map(family, file["families"])), "  ],"]
     out.append('  "providers": {')

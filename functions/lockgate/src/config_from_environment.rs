@@ -22,12 +22,12 @@ pub(crate) struct FoundConfig {
 }
 
 /// A provider whose key is in the environment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FoundProvider {
     /// The provider's type, which is its name too.
     pub(crate) kind: KeyedProvider,
     /// The variable that holds the key.
-    pub(crate) variable: &'static str,
+    pub(crate) variable: String,
 }
 
 /// The variable that may hold a provider's address, such as `OPENAI_BASE_URL`.
@@ -39,7 +39,7 @@ pub(crate) fn address_variable(kind: KeyedProvider) -> String {
 pub(crate) fn providers(environment: &Environment) -> Vec<FoundProvider> {
     let found = |kind: KeyedProvider| {
         let set = kind.key_variables.iter().find(|name| environment.get(name).is_some());
-        set.map(|variable| FoundProvider { kind, variable })
+        set.map(|variable| FoundProvider { kind, variable: (*variable).to_owned() })
     };
     KeyedProvider::all().filter_map(found).collect()
 }
@@ -48,26 +48,25 @@ pub(crate) fn providers(environment: &Environment) -> Vec<FoundProvider> {
 /// or no randomness to make the clients' key from.
 pub(crate) fn find(environment: &Environment) -> Option<FoundConfig> {
     let providers = providers(environment);
-    let first = providers.first()?;
-
+    if providers.is_empty() {
+        return None;
+    }
     let client_key = match environment.get(KEY_VARIABLE) {
         Some(key) => Secret::new(key),
         None => generate_key()?,
     };
+    let yaml = config_yaml(&providers, KEY_VARIABLE, environment);
+    let models = known_models(&providers).len();
+    Some(FoundConfig { yaml, providers, models, client_key })
+}
 
-    let mut models: Vec<Written> = vec![];
-    let mut names = vec![];
-    for found in &providers {
-        for name in found.kind.known_models() {
-            // A name that several providers have is the first one's; `provider/model` reaches each.
-            if !names.contains(&name) {
-                names.push(name);
-                let entries = [("name", text(name)), ("provider", text(found.kind.name))];
-                models.push(Written::Map(mapping(entries)));
-            }
-        }
-    }
-
+/// A configuration of providers: each of their models that is known by its name, and for other names
+/// the company that makes such models.
+pub(crate) fn config_yaml(
+    providers: &[FoundProvider],
+    key_variable: &str,
+    environment: &Environment,
+) -> String {
     let provider = |found: &FoundProvider| {
         let key = Written::Bare(format!("${{{}}}", found.variable));
         let name = found.kind.name;
@@ -78,15 +77,73 @@ pub(crate) fn find(environment: &Environment) -> Option<FoundConfig> {
         }
         Written::Map(entries)
     };
-    let entries = mapping([
-        ("api_key", Written::Bare(format!("${{{KEY_VARIABLE}}}"))),
-        // For names that no list knows yet: providers publish models daily.
-        ("default_provider", text(first.kind.name)),
-        ("providers", Written::List(providers.iter().map(provider).collect())),
-        ("models", Written::List(models)),
-    ]);
-    let yaml = entries_to_yaml(&entries);
-    Some(FoundConfig { yaml, providers, models: names.len(), client_key })
+    let model = |(name, provider): (&str, &str)| {
+        Written::Map(mapping([("name", text(name)), ("provider", text(provider))]))
+    };
+    let models = known_models(providers).into_iter().map(model).collect();
+
+    let mut entries = mapping([("api_key", Written::Bare(format!("${{{key_variable}}}")))]);
+    let mut put = |key: &str, value: Written| entries.push((key.to_owned(), value));
+    // For names that no list knows yet: providers publish models daily.
+    if let Some(name) = default_provider(providers) {
+        put("default_provider", text(name));
+    }
+    if let [_, _, ..] = providers {
+        let rules: Vec<Written> = providers.iter().filter_map(maker_rule).collect();
+        if !rules.is_empty() {
+            put("default_providers", Written::List(rules));
+        }
+    }
+    put("providers", Written::List(providers.iter().map(provider).collect()));
+    put("models", Written::List(models));
+    entries_to_yaml(&entries)
+}
+
+/// The provider of names that no company is known for: the only one, or one of everybody's models. Of
+/// several others none may get a name that could be meant for another.
+fn default_provider(providers: &[FoundProvider]) -> Option<&'static str> {
+    let of_everybody = providers.iter().find(|it| it.kind.maker_names().contains(&"*"));
+    let only = providers.first().filter(|_| providers.len() == 1);
+    of_everybody.or(only).map(|it| it.kind.name)
+}
+
+fn maker_rule(found: &FoundProvider) -> Option<Written> {
+    let names = found.kind.maker_names().iter().filter(|name| **name != "*");
+    let names: Vec<Written> = names.map(|name| text(name)).collect();
+    let rule =
+        || mapping([("provider", text(found.kind.name)), ("names", Written::List(names.clone()))]);
+    (!names.is_empty()).then(|| Written::Map(rule()))
+}
+
+/// The models that are known by their names, each with its provider.
+fn known_models(providers: &[FoundProvider]) -> Vec<(&'static str, &'static str)> {
+    let mut models: Vec<(&str, &str)> = vec![];
+    for found in providers {
+        for name in found.kind.known_models() {
+            let is_of = |it: &FoundProvider| maker_fits(it, name);
+            let maker = providers.iter().find(|it| is_of(it)).map(|it| it.kind.name);
+            // `provider/model` reaches each provider, whatever others call the same model.
+            let names_other = name.split_once('/').is_some_and(|(start, model)| {
+                let other = providers.iter().find(|it| it.kind.name == start);
+                other.is_some_and(|it| start != found.kind.name && maker_fits(it, model))
+            });
+            let is_taken = models.iter().any(|(known, _)| *known == name);
+            if !is_taken && !names_other && maker.is_none_or(|maker| maker == found.kind.name) {
+                models.push((name, found.kind.name));
+            }
+        }
+    }
+    models
+}
+
+/// Whether a provider is the company that makes a model.
+fn maker_fits(provider: &FoundProvider, model: &str) -> bool {
+    provider
+        .kind
+        .maker_names()
+        .iter()
+        .filter(|name| **name != "*")
+        .any(|name| name.strip_suffix('*').map_or(*name == model, |start| model.starts_with(start)))
 }
 
 /// A new key for clients: 256 random bits; none without randomness.

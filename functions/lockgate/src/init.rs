@@ -7,15 +7,14 @@ use std::{
 };
 
 use clap::Args;
-use config::yaml_tree::{Written, entries_to_yaml};
 use edge::settings::Environment;
 use gateway::KeyedProvider;
 
 use crate::{
     commands::{Failure, note},
-    config_from_environment::{generate_key, mapping, providers, text},
-    private_file::{append_variables, write_new},
+    config_from_environment::{FoundProvider, config_yaml, generate_key, providers},
     provider_check::reach,
+    private_file::{append_variables, write_new},
     settings::Sources,
 };
 
@@ -58,6 +57,12 @@ struct Chosen {
     key: Option<String>,
 }
 
+impl Chosen {
+    fn provider(&self) -> FoundProvider {
+        FoundProvider { kind: self.kind, variable: self.variable.clone() }
+    }
+}
+
 /// Writes the files, tests the keys and says what to do next.
 pub(crate) async fn init(options: Options) -> Result<ExitCode, Failure> {
     let environment = options.sources.environment()?;
@@ -70,7 +75,8 @@ pub(crate) async fn init(options: Options) -> Result<ExitCode, Failure> {
         None => ask_client_key()?,
     };
 
-    let yaml = config_yaml(&chosen);
+    let providers: Vec<FoundProvider> = chosen.iter().map(Chosen::provider).collect();
+    let yaml = config_yaml(&providers, CLIENT_KEY, &environment);
     let comment = format!("# yaml-language-server: $schema={SCHEMA}\n");
     let at = |name: &str| options.folder.join(name);
     // First, since it refuses when there is a configuration: nothing else is touched then.
@@ -195,20 +201,6 @@ fn ask_client_key() -> Result<String, Failure> {
     let key = generate_key();
     let key = key.ok_or_else(|| Failure::Other("the system has no randomness".to_owned()))?;
     Ok(key.expose().to_owned())
-}
-
-fn config_yaml(chosen: &[Chosen]) -> String {
-    let provider = |it: &Chosen| {
-        let key = Written::Bare(format!("${{{}}}", it.variable));
-        let name = text(it.kind.name);
-        Written::Map(mapping([("name", name.clone()), ("type", name), ("api_key", key)]))
-    };
-    let first = chosen.first().map_or("", |it| it.kind.name);
-    entries_to_yaml(&mapping([
-        ("api_key", Written::Bare(format!("${{{CLIENT_KEY}}}"))),
-        ("default_provider", text(first)),
-        ("providers", Written::List(chosen.iter().map(provider).collect())),
-    ]))
 }
 
 fn print_next(chosen: &[Chosen], model: Option<&str>, folder: &Path) -> Result<(), Failure> {

@@ -404,6 +404,12 @@ impl KeyedProvider {
         keyed.map(|it| Self { name: it.name, key_variables: it.key_variables })
     }
 
+    /// How the names of the models begin that it makes, with `*` behind each; `*` alone where it serves
+    /// everybody's.
+    pub fn maker_names(self) -> &'static [&'static str] {
+        model_catalog::maker_names(self.name)
+    }
+
     /// The names of its models that are known without asking it.
     pub fn known_models(self) -> Vec<&'static str> {
         model_catalog::models(self.name)

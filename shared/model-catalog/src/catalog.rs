@@ -50,6 +50,13 @@ pub fn facts(provider_type: &str, model: &str) -> ModelFacts {
     families::find(&catalog().families, provider_type, model)
 }
 
+/// How the names of the models begin that a type of provider makes: each with `*` behind it, or a
+/// whole name. `*` alone is that of a provider of everybody's models; empty where none are known.
+pub fn maker_names(provider_type: &str) -> &'static [&'static str] {
+    let maker = catalog().makers.iter().find(|maker| maker.provider == provider_type);
+    maker.map_or(&[], |maker| &maker.names)
+}
+
 /// The most tokens that prompt and response of a shipped model may have together.
 pub fn context_window(provider_type: &str, model: &str) -> Option<u64> {
     listing(provider_type, model).map(|listing| listing.context_window)
@@ -90,9 +97,19 @@ struct LongEntry {
     cache_write: Option<u64>,
 }
 
+/// The names of the models of one company.
+#[derive(Debug, Deserialize)]
+struct Maker<'a> {
+    provider: &'a str,
+    #[serde(borrow)]
+    names: Vec<&'a str>,
+}
+
 /// The data file as it is written.
 #[derive(Debug, Deserialize)]
 struct CatalogFile<'a> {
+    #[serde(borrow)]
+    makers: Vec<Maker<'a>>,
     /// Types of provider that serve another type's models.
     #[serde(borrow)]
     same_as: HashMap<&'a str, &'a str>,
@@ -105,6 +122,7 @@ struct CatalogFile<'a> {
 /// The models of each type of provider.
 #[derive(Debug, Default)]
 struct Catalog {
+    makers: Vec<Maker<'static>>,
     same_as: HashMap<&'static str, &'static str>,
     families: Vec<Family<'static>>,
     providers: HashMap<&'static str, ProviderModels>,
@@ -128,7 +146,12 @@ impl Catalog {
             models.sort_by_key(|(model, _)| *model);
             (provider, ProviderModels(models))
         });
-        Self { same_as: file.same_as, families: file.families, providers: providers.collect() }
+        Self {
+            makers: file.makers,
+            same_as: file.same_as,
+            families: file.families,
+            providers: providers.collect(),
+        }
     }
 
     fn models(&self, provider_type: &str) -> Option<&ProviderModels> {

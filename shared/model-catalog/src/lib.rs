@@ -7,5 +7,5 @@ mod catalog;
 mod families;
 mod price;
 
-pub use catalog::{ModelListing, context_window, facts, listing, max_output, models};
+pub use catalog::{ModelListing, context_window, facts, listing, maker_names, max_output, models};
 pub use price::{LongPrompt, Price, PriceOverride, PriceTable, Rates, cost};

@@ -194,7 +194,57 @@ async fn init_writes_private_files_that_serve_at_once() {
     let elsewhere = format!("type: groq\n    base_url: {}", unused_address());
     std::fs::write(folder.join("config.yaml"), config.replace("type: groq", &elsewhere)).unwrap();
     let gateway = setup.without_arguments().start().await;
-    assert_eq!(models(&gateway, key.trim_matches('\'')).await, Vec::<String>::new());
+    let models = models(&gateway, key.trim_matches('\'')).await;
+    assert!(models.iter().any(|name| name.starts_with("qwen/")), "{models:?}");
+}
+
+/// The targets of a name, as `explain` shows them first.
+async fn explained(setup: &Setup, model: &str) -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_lockgate"))
+        .args(["explain", model])
+        .current_dir(setup.folder())
+        .env_clear()
+        .envs(KEYS.map(|name| (name, "a-key")))
+        .env("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
+const KEYS: [&str; 4] = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GROQ_API_KEY", "GEMINI_API_KEY"];
+
+#[tokio::test]
+async fn init_writes_down_what_runs_without_a_file() {
+    let setup = program().arguments(["init", "--offline"]);
+    let setup = KEYS.into_iter().fold(setup, |setup, name| setup.variable(name, "a-key"));
+    let setup = setup.variable("OPENAI_BASE_URL", "http://127.0.0.1:9/v1");
+    let names = [
+        ("gpt-4o", "openai"),
+        ("gpt-4o-2024-08-06", "openai"),
+        ("o4-mini", "openai"),
+        ("text-embedding-3-small", "openai"),
+        ("claude-next-9", "anthropic"),
+        ("gemini-9-pro", "gemini"),
+        ("openai/gpt-4o", "openai"),
+        ("openai/gpt-oss-120b", "groq"),
+        ("groq/openai/gpt-oss-120b", "groq"),
+    ];
+    let mut before = vec![];
+    for (name, wanted) in names {
+        let shown = explained(&setup, name).await;
+        assert!(shown.contains(&format!("1. {wanted} ")), "{name}: {shown}");
+        before.push(shown);
+    }
+    let unknown = explained(&setup, "unheard-of").await;
+    assert!(unknown.contains("provider/model"), "{unknown}");
+    let output = setup.run().await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let config = std::fs::read_to_string(setup.folder().join("config.yaml")).unwrap();
+    assert!(config.contains("base_url: ${OPENAI_BASE_URL}"), "{config}");
+    for ((name, _), before) in names.iter().zip(before) {
+        assert_eq!(explained(&setup, name).await, before, "{name}");
+    }
+    assert_eq!(explained(&setup, "unheard-of").await, unknown);
 }
 
 #[tokio::test]
