@@ -1,6 +1,10 @@
 //! Where the configuration is kept, and how it is read and replaced there.
 
-use std::{fmt, fs, io, path::PathBuf, sync::Arc};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use config::{Auth, Config, ConfigError, ConfigErrors, to_yaml};
 use storage::{Parameters, Stores};
@@ -208,6 +212,8 @@ impl ConfigFile {
     async fn write(&self, text: String) -> AdminResult<()> {
         let path = self.path.clone();
         blocking(move || {
+            // A link stays one: what it names is the operator's file.
+            let path = fs::canonicalize(&path).unwrap_or(path);
             // In the same folder, so that the rename does not cross file systems, which cannot be
             // done in one step.
             let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -219,11 +225,15 @@ impl ConfigFile {
                 made => made?,
             }
             // The operator may have made the file readable to a group.
-            if let Ok(before) = fs::metadata(&path) {
-                fs::set_permissions(&new, before.permissions())?;
-            }
+            let is_alike = match fs::metadata(&path) {
+                Ok(before) => {
+                    fs::set_permissions(&new, before.permissions())?;
+                    give_owner(&new, &before).is_ok()
+                }
+                Err(_) => true,
+            };
 
-            if fs::rename(&new, &path).is_err() {
+            if !is_alike || fs::rename(&new, &path).is_err() {
                 fs::remove_file(&new)?;
                 fs::write(&path, &text)?;
             }
@@ -246,6 +256,24 @@ pub fn write_private(path: &std::path::Path, text: &str) -> io::Result<()> {
     io::Write::write_all(&mut file, text.as_bytes())?;
     // Without this a rename can survive a power failure that the content does not.
     file.sync_all()
+}
+
+/// Gives a file the owner of another.
+#[cfg(unix)]
+fn give_owner(file: &Path, other: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    let own = fs::metadata(file)?;
+    if (own.uid(), own.gid()) == (other.uid(), other.gid()) {
+        return Ok(());
+    }
+    chown(file, Some(other.uid()), Some(other.gid()))
+}
+
+/// Gives a file the owner of another: it has the same, where the system knows no owners.
+#[cfg(not(unix))]
+fn give_owner(_file: &Path, _other: &fs::Metadata) -> io::Result<()> {
+    Ok(())
 }
 
 /// Does what may take seconds, such as to a file on a network drive.

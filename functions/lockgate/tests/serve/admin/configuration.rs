@@ -100,6 +100,20 @@ async fn an_edit_changes_its_own_lines_of_the_file_alone() {
     assert_eq!(chat(&gateway, "small").await, 200);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_linked_configuration_stays_a_link() {
+    let first = provider().await;
+    let gateway = gateway(&first.url()).await;
+    let [path, elsewhere] = ["config.yaml", "elsewhere.yaml"].map(|it| gateway.folder().join(it));
+    fs::rename(&path, &elsewhere).unwrap();
+    std::os::unix::fs::symlink("elsewhere.yaml", &path).unwrap();
+    let (text, tag) = read(&gateway).await;
+    assert_eq!(write(&gateway, &format!("{text}# One.\n"), &tag).await.0, 200);
+    assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+    assert!(fs::read_to_string(&elsewhere).unwrap().ends_with("# One.\n"));
+}
+
 #[tokio::test]
 async fn a_wrong_configuration_changes_nothing_and_names_its_lines() {
     let first = provider().await;
