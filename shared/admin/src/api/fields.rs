@@ -57,6 +57,15 @@ impl Fields {
         })
     }
 
+    /// A time in which something lives, so at least a second.
+    pub(super) fn lifetime(&mut self, field: &str) -> Option<u64> {
+        let seconds = self.seconds(field)?;
+        if seconds == 0 {
+            self.complain(field, "This must be at least 1: with 0 it would have ended already.");
+        }
+        Some(seconds)
+    }
+
     /// Dollars as micro-dollars, less than 0 allowed.
     pub(super) fn dollars(&mut self, field: &str) -> Option<i64> {
         let dollars = self.0.signed_dollars(field)?;
@@ -85,11 +94,19 @@ mod tests {
     fn an_unknown_field_is_refused_with_the_known_ones() {
         let Value::Object(object) = json!({ "name": "a", "expires": 60 }) else { unreachable!() };
         let mut fields = Fields::new(object);
-        let read = (fields.text("name"), fields.seconds("expires_in_seconds"));
+        let read = (fields.text("name"), fields.lifetime("expires_in_seconds"));
         let problem = fields.finish(read).unwrap_err();
         assert_eq!(
             problem.fields[0].message,
             "There is no such field; there are `name`, `expires_in_seconds`."
         );
+    }
+
+    #[test]
+    fn what_would_have_ended_already_is_refused() {
+        let Value::Object(object) = json!({ "expires_in_seconds": 0 }) else { unreachable!() };
+        let mut fields = Fields::new(object);
+        let read = fields.lifetime("expires_in_seconds");
+        assert!(fields.finish(read).unwrap_err().detail.contains("at least 1"));
     }
 }

@@ -84,7 +84,7 @@ impl Admin {
         let mut fields = Fields::new(request.object()?);
         let name = fields.required_text("name");
         let role = fields.role("role").unwrap_or(Role::Viewer);
-        let expires = fields.seconds("expires_in_seconds").map(|it| request.now() + it);
+        let expires = fields.lifetime("expires_in_seconds").map(|it| request.now() + it);
         let new = fields.finish(NewToken { name, role, expires })?;
         let (token, text) = self.create_token(&new, request.author()).await?;
         let mut body = token.to_json();

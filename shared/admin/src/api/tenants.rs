@@ -95,7 +95,7 @@ impl Admin {
         let new = NewKey {
             name: fields.text("name").unwrap_or_default(),
             prefix: fields.text("prefix"),
-            expires: fields.seconds("expires_in_seconds").map(|seconds| now + seconds),
+            expires: fields.lifetime("expires_in_seconds").map(|seconds| now + seconds),
         };
         let new = fields.finish(new)?;
         let (id, author) = (request.parameter(0), request.author());
