@@ -133,7 +133,7 @@ impl Target {
         let ca_file = self.ca_file(&environment)?;
         let client = Client::new(Signer::new(None, None), environment.proxies());
         let client = client.with_ca_file(ca_file);
-        let url = url.trim_end_matches('/').to_owned();
+        let url = with_scheme(url.trim_end_matches('/'))?;
         Ok(Some(Remote { client, url, authorization }))
     }
 
@@ -475,6 +475,22 @@ fn encoded(text: &str) -> String {
     out
 }
 
+/// The address of a gateway with its scheme, which one on this machine may leave out.
+fn with_scheme(url: &str) -> Result<String, Failure> {
+    if url.contains("://") {
+        return Ok(url.to_owned());
+    }
+    let is_here = ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
+        url.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    });
+    if is_here {
+        return Ok(format!("http://{url}"));
+    }
+    let message =
+        format!("{url} is no address of a gateway: write https://{url}, or http:// before it");
+    Err(Failure::Usage(message))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -490,5 +506,18 @@ mod tests {
             path("/admin/tenants/{id}/keys/{key}", &call),
             "/admin/tenants/a%2Fb%20c/keys/key_1?model=x%26y"
         );
+    }
+
+    #[test]
+    fn an_address_on_this_machine_needs_no_scheme() {
+        for url in ["127.0.0.1:18080", "localhost", "[::1]:80"] {
+            assert_eq!(with_scheme(url).ok(), Some(format!("http://{url}")));
+        }
+        let whole = "https://g.example.com";
+        assert_eq!(with_scheme(whole).ok().as_deref(), Some(whole));
+        for url in ["g.example.com", "127.0.0.1.example.com"] {
+            let refused = with_scheme(url);
+            assert!(matches!(refused, Err(Failure::Usage(it)) if it.contains("https://")), "{url}");
+        }
     }
 }

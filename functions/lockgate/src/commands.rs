@@ -127,6 +127,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// The problems are printed already.
     Reported,
+    /// Whoever read what was printed, such as `head`, has read enough.
+    Unread,
     /// Something else failed.
     Other(String),
 }
@@ -137,6 +139,7 @@ impl Failure {
             // Shells and CI tell a mistake of the caller (2) from everything else (1), as `clap`
             // does.
             Self::Usage(_) | Self::Reported => ExitCode::from(2),
+            Self::Unread => ExitCode::SUCCESS,
             Self::Other(_) => ExitCode::from(1),
         }
     }
@@ -149,7 +152,7 @@ impl Failure {
     pub(crate) fn print(&self) {
         let text = match self {
             Self::Usage(text) | Self::Other(text) => text,
-            Self::Reported => return,
+            Self::Reported | Self::Unread => return,
         };
         note(text);
     }
@@ -163,6 +166,9 @@ pub(crate) fn note(text: &str) {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::Unread;
+        }
         Self::Other(error.to_string())
     }
 }

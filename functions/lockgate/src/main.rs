@@ -34,9 +34,10 @@ mod tenants;
 mod top;
 mod usage;
 
-use std::process::ExitCode;
+use std::{ffi::OsStr, process::ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser, builder::Resettable};
+use edge::settings::Environment;
 
 /// The version, with the commit and the time of the build where whoever built it has named them.
 const VERSION: &str = match option_env!("LOCKGATE_VERSION") {
@@ -60,7 +61,10 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let typed = single_dash_options::with_two_dashes(std::env::args_os());
-    let Arguments { serve, command } = Arguments::parse_from(typed);
+    let known = with_set_variables(Arguments::command(), &Environment::of_process());
+    let matches = known.get_matches_from(typed);
+    let parsed = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let Arguments { serve, command } = parsed;
     let command = command.unwrap_or(commands::Command::Serve(serve));
     match commands::run(command) {
         Ok(code) => code,
@@ -71,10 +75,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// A command that looks at the variables alone that are set and not empty: an empty one counts as unset.
+fn with_set_variables(command: clap::Command, environment: &Environment) -> clap::Command {
+    let is_set = |name: &OsStr| name.to_str().is_some_and(|name| environment.get(name).is_some());
+    let command = command.mut_args(|argument| match argument.get_env() {
+        Some(name) if !is_set(name) => argument.env(Resettable::Reset),
+        Some(_) | None => argument,
+    });
+    command.mut_subcommands(|command| with_set_variables(command, environment))
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -89,11 +89,22 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
                 "cached_input": cached_input, "cache_write": cache_write,
             });
             let change = set(&client, body).await?;
-            print_item(&change, output, &mut out)?;
+            print_change(&change, output, &mut out)?;
         }
         Action::Import { file } => import(&client, file).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what a change of the configuration did: its difference line by line.
+fn print_change(change: &Value, output: Output, out: &mut impl io::Write) -> io::Result<()> {
+    let (Output::Table, Value::Object(fields)) = (output, change) else {
+        return print_item(change, output, out);
+    };
+    let mut rest = fields.clone();
+    let diff = rest.remove("diff");
+    print_item(&Value::Object(rest), output, out)?;
+    diff.map_or(Ok(()), |diff| print_item(&diff, output, out))
 }
 
 async fn prices(client: &AdminClient) -> Result<Vec<Value>, Failure> {
@@ -129,4 +140,17 @@ async fn import(client: &AdminClient, file: &PathBuf) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_printed_as_lines() {
+        let change = json!({ "version": "a1", "diff": "-a: 1\n+a: \u{1b}2\n" });
+        let mut out = vec![];
+        print_change(&change, Output::Table, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "version  a1\n-a: 1\n+a: \\u{1b}2\n");
+    }
 }

@@ -358,3 +358,28 @@ async fn check_online_says_why_a_provider_cannot_be_reached() {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(printed.contains("gone: could not be reached: Connection refused"), "{printed}");
 }
+
+#[tokio::test]
+async fn an_empty_variable_counts_as_unset() {
+    let setup = program().variable("LOCKGATE_CONFIG", "").variable("LOCKGATE_PORT", "");
+    let gateway = setup.start().await;
+    gateway.printed("this is the demonstration").await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_command_that_nobody_reads_to_its_end_ends_quietly() {
+    use std::process::{Command, Stdio};
+
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lockgate"))
+        .arg("schema")
+        .env_clear()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
