@@ -33,7 +33,8 @@ pub(super) fn cors(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Cors> {
     }
     let origins = reader.list(fields, "origins", |reader, node| {
         // Browsers send `Origin` without a slash and in lower case, and the front compares texts.
-        Some(reader.checked_text(node, origin).trim_end_matches('/').to_ascii_lowercase())
+        let text = reader.checked_text(node, origin).trim_end_matches('/').to_ascii_lowercase();
+        Some(without_usual_port(text))
     });
     Some(Cors { origins: Some(origins) })
 }
@@ -56,9 +57,32 @@ pub(super) fn origin(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// An origin without the port that browsers leave out, as they send it.
+fn without_usual_port(origin: String) -> String {
+    for (scheme, port) in [("http://", ":80"), ("https://", ":443")] {
+        let usual = origin.strip_suffix(port).filter(|origin| origin.starts_with(scheme));
+        if let Some(usual) = usual {
+            return usual.to_owned();
+        }
+    }
+    origin
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_usual_port_is_left_out_as_browsers_do() {
+        for (text, sent) in [
+            ("http://e.f:80", "http://e.f"),
+            ("https://e.f:443", "https://e.f"),
+            ("https://e.f:80", "https://e.f:80"),
+            ("http://e.f:8080", "http://e.f:8080"),
+        ] {
+            assert_eq!(without_usual_port(text.to_owned()), sent);
+        }
+    }
 
     #[test]
     fn an_origin_is_a_scheme_and_a_host() {

@@ -39,6 +39,7 @@ mod step;
 mod tls;
 mod values;
 mod variables;
+mod warnings;
 mod when;
 mod write;
 mod yaml;
@@ -171,7 +172,10 @@ impl Config {
 
     /// What is allowed and risky, as sentences without secrets.
     pub fn warnings(&self) -> Vec<String> {
-        declared_tenants::key_warnings(self)
+        let mut warnings = declared_tenants::key_warnings(self);
+        warnings.extend(warnings::of_addresses(self));
+        warnings.extend(warnings::of_timeouts(self));
+        warnings
     }
 }
 
