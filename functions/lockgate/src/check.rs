@@ -36,7 +36,7 @@ pub(crate) fn load(
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            writeln!(out, "{file}: cannot be read: {error}")?;
+            writeln!(out, "{file}: cannot be read: {error}{}", reading_hint(&error))?;
             return Ok(None);
         }
     };
@@ -63,6 +63,15 @@ pub(crate) fn report_files(
     let text = fs::read_to_string(path).unwrap_or_default();
     report(path, config::placed(&text, errors).iter(), out)?;
     Ok(false)
+}
+
+/// What to do about a file that cannot be read, where its rights forbid it.
+fn reading_hint(error: &io::Error) -> &'static str {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return "";
+    }
+    ". `lockgate init` and `import` make it readable to its owner alone, and the image runs as the user \
+     65532: let that user read it (`chmod a+r config.yaml`; keys belong into .env), or run as its owner"
 }
 
 /// Prints errors, each with its place.
@@ -160,6 +169,12 @@ mod tests {
         ] {
             assert!(printed.contains(line), "{line} in {printed}");
         }
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_read_says_what_to_do() {
+        assert!(reading_hint(&io::ErrorKind::PermissionDenied.into()).contains("chmod a+r"));
+        assert_eq!(reading_hint(&io::ErrorKind::NotFound.into()), "");
     }
 
     #[test]
