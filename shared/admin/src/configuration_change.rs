@@ -49,6 +49,8 @@ pub(crate) struct ConfigEditor {
 pub(crate) struct PlannedChange {
     present: ReadConfig,
     config: Config,
+    /// The text that was validated.
+    text: String,
     pub(crate) change: ConfigChange,
 }
 
@@ -74,14 +76,15 @@ impl ConfigEditor {
             let detail = "The configuration was changed since it was read.";
             return Err(Problem::new(ProblemKind::PreconditionFailed, detail));
         }
-        let config = self.source.check(text, &present).await?;
+        let text = present.hidden.with_line_ends(text);
+        let config = self.source.check(&text, &present).await?;
         let change = ConfigChange {
-            version: version_of(text),
-            diff: diff(&present.hidden.text, text),
+            version: version_of(&text),
+            diff: diff(&present.hidden.text, &text),
             warnings: config.warnings(),
             restart: restart_keys(&present.config, &config),
         };
-        Ok(PlannedChange { present, config, change })
+        Ok(PlannedChange { present, config, text, change })
     }
 
     /// Replaces the configuration, once no other instance changes it.
@@ -107,14 +110,15 @@ impl ConfigEditor {
     ) -> AdminResult<ConfigChange> {
         self.catch_up(clock).await?;
         // Read under the lease, so that the version that is compared is the one that is replaced.
-        let PlannedChange { present, config, change } = self.plan(text, expected, clock).await?;
+        let PlannedChange { present, config, text, change } =
+            self.plan(text, expected, clock).await?;
         // A text that changes nothing would only fill the list of versions.
         if change.diff.is_empty() {
             return Ok(change);
         }
         let before = version_of(&present.hidden.text);
         // Kept first: if the process dies before it takes effect, the next start reads it.
-        self.source.write(text, &config, &present, &self.stores).await?;
+        self.source.write(&text, &config, &present, &self.stores).await?;
         // At once in this process; others see it when they next look.
         self.gateway.replace_config(config, clock).await?;
 

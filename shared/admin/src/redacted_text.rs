@@ -165,6 +165,14 @@ impl HiddenText {
         Self { text, kept: vec![] }
     }
 
+    /// A text with the line ends of this one, which forms of browsers do not keep.
+    pub(crate) fn with_line_ends(&self, text: &str) -> String {
+        if self.text.contains("\r\n") && !text.contains('\r') {
+            return text.replace('\n', "\r\n");
+        }
+        text.to_owned()
+    }
+
     /// The value of the secret that a variable stands for.
     pub(crate) fn value(&self, variable: &str) -> Option<String> {
         let kept = self.kept.iter().find(|kept| kept.variable == variable)?;

@@ -56,6 +56,14 @@ fn an_edit_changes_its_own_lines_alone() {
 }
 
 #[test]
+fn a_form_that_loses_the_line_ends_does_not_change_them() {
+    let windows = hidden(&TEXT.replace('\n', "\r\n"));
+    assert_eq!(windows.with_line_ends("a: 1\n"), "a: 1\r\n");
+    assert_eq!(windows.with_line_ends("a: 1\r\n"), "a: 1\r\n");
+    assert_eq!(hidden(TEXT).with_line_ends("a: 1\n"), "a: 1\n");
+}
+
+#[test]
 fn a_text_around_a_variable_is_shown_as_it_is_written() {
     let text = "proxy: http://user:${ORG}@h:1\nproviders:\n- name: p\n  base_url: http://${ORG}\n  \
                 headers:\n    Authorization: \"Bearer ${ORG}\" # theirs\n    X-Two: 'sk-01234567-${ORG}'\n";
