@@ -1,35 +1,47 @@
 //! Where the server listens: what `--listen` and `--port` take.
 
 use std::{
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     str::FromStr,
+};
+
+/// Every address of the machine, of both versions of IP. A socket of Windows takes one version alone.
+const EVERY: IpAddr = if cfg!(windows) {
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+} else {
+    IpAddr::V6(Ipv6Addr::UNSPECIFIED)
 };
 
 /// An address and a port, as people write them: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or
 /// `:8080` for every address of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ListenAddress(SocketAddr);
+pub(crate) struct ListenAddress {
+    address: SocketAddr,
+    /// Whether no address was named, so that IPv4 is there in any case.
+    is_every: bool,
+}
 
 impl ListenAddress {
     pub(crate) fn address(self) -> SocketAddr {
-        self.0
+        self.address
     }
 
     /// The address at which programs on this machine reach what listens here.
     pub(crate) fn local(self) -> SocketAddr {
         // An unspecified address is for listening; not every system connects to it.
-        let ip = match self.0 {
+        let ip = match self.address {
+            _ if self.is_every => Ipv4Addr::LOCALHOST.into(),
             SocketAddr::V4(address) if address.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             SocketAddr::V6(address) if address.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             address => address.ip(),
         };
-        SocketAddr::new(ip, self.0.port())
+        SocketAddr::new(ip, self.address.port())
     }
 }
 
 impl From<SocketAddr> for ListenAddress {
     fn from(address: SocketAddr) -> Self {
-        Self(address)
+        Self { address, is_every: false }
     }
 }
 
@@ -41,10 +53,10 @@ impl FromStr for ListenAddress {
             "takes an address and a port, such as 127.0.0.1:8080, or :8080 for every address";
         if let Some(port) = text.strip_prefix(':') {
             let port = port.parse().map_err(|_not_a_port| takes.to_owned())?;
-            return Ok(Self((Ipv4Addr::UNSPECIFIED, port).into()));
+            return Ok(Self { address: (EVERY, port).into(), is_every: true });
         }
-        if let Ok(address) = text.parse() {
-            return Ok(Self(address));
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(address.into());
         }
         // `to_socket_addrs` would take the whole text for a name and ask DNS.
         if !text.contains(':') {
@@ -52,7 +64,7 @@ impl FromStr for ListenAddress {
         }
 
         let mut found = text.to_socket_addrs().map_err(|error| format!("{takes}: {error}"))?;
-        found.next().map(Self).ok_or_else(|| "is a name without an address".to_owned())
+        found.next().map(Self::from).ok_or_else(|| "is a name without an address".to_owned())
     }
 }
 
@@ -63,7 +75,7 @@ mod tests {
     #[test]
     fn a_port_alone_is_every_address() {
         let every: ListenAddress = ":8080".parse().unwrap();
-        assert_eq!(every.address().to_string(), "0.0.0.0:8080");
+        assert_eq!(every.address(), SocketAddr::new(EVERY, 8080));
         assert_eq!(every.local().to_string(), "127.0.0.1:8080");
     }
 

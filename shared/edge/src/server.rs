@@ -12,7 +12,7 @@ mod workers;
 use std::{
     convert::Infallible,
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
     pin::pin,
     sync::{Arc, Mutex},
@@ -128,6 +128,21 @@ pub fn file_errors(config: &Config) -> Vec<ConfigError> {
     errors
 }
 
+/// Binds an address; every address of both versions of IP is that of IPv4 where there is no other.
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_ipv6(&error) => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    }
+}
+
+/// Whether a system has no IPv6, rather than the port in use or a right that is missing.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
+}
+
 /// Serves endpoints until the process is asked to stop. `ready` is called with the address in use.
 pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let limits = fit_descriptors(&server.config.server);
@@ -139,7 +154,7 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         .map(|tls| tls::acceptor(Path::new(&tls.cert), Path::new(&tls.key)));
     let tls = tls.transpose().map_err(io::Error::other)?;
 
-    let listener = TcpListener::bind(server.address).await.map_err(|error| {
+    let listener = bind(server.address).await.map_err(|error| {
         let message = format!("cannot listen on {}: {error} (see --listen)", server.address);
         io::Error::new(error.kind(), message)
     })?;
@@ -347,9 +362,11 @@ impl Acceptor {
             }
         };
         let watched = socket.clone();
-        let Some(listed) = self.connections.admit(peer.ip(), move || has_left(&watched)) else {
+        // A client of IPv4 has another name on a socket for both versions.
+        let address = peer.ip().to_canonical();
+        let Some(listed) = self.connections.admit(address, move || has_left(&watched)) else {
             if let Some(times) = self.refused.count(now_ms()) {
-                tracing::warn!(address = %peer.ip(), times, "refused a connection: too many are open");
+                tracing::warn!(%address, times, "refused a connection: too many are open");
             }
             return;
         };

@@ -360,6 +360,17 @@ async fn check_online_says_why_a_provider_cannot_be_reached() {
 }
 
 #[tokio::test]
+async fn a_port_alone_is_every_address_of_both_versions_of_ip() {
+    let gateway = program().arguments(["--listen", ":0"]).start_as_it_is().await;
+    let port = gateway.url().rsplit_once(':').unwrap().1.to_owned();
+    let reach = |host: &str| std::net::TcpStream::connect(format!("{host}:{port}"));
+    assert!(reach("127.0.0.1").is_ok(), "{}", gateway.url());
+    // Where the machine itself has no IPv6, IPv4 has to do.
+    let has_ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
+    assert_eq!(reach("[::1]").is_ok(), has_ipv6);
+}
+
+#[tokio::test]
 async fn an_empty_variable_counts_as_unset() {
     let setup = program().variable("LOCKGATE_CONFIG", "").variable("LOCKGATE_PORT", "");
     let gateway = setup.start().await;
