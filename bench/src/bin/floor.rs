@@ -32,6 +32,10 @@ type HyperClient = Client<HttpConnector, Full<Bytes>>;
 type ChatResponse = Response<Either<Full<Bytes>, Either<Incoming, reqwest::Body>>>;
 
 /// A client and the address that it calls.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would cost the floor an allocation for each call"
+)]
 #[derive(Clone)]
 enum Upstream {
     Hyper(HyperClient, Uri),

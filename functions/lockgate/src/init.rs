@@ -13,8 +13,8 @@ use gateway::KeyedProvider;
 use crate::{
     commands::{Failure, note},
     config_from_environment::{FoundProvider, config_yaml, generate_key, providers},
-    provider_check::reach,
     private_file::{append_variables, write_new},
+    provider_check::reach,
     settings::Sources,
 };
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use config::{
     Price,
-    document::{Entry, Node, Value, parse},
+    yaml_tree::{Entry, Node, Value, parse},
 };
 
 use crate::problem::{AdminResult, Problem, ProblemField, ProblemKind};

@@ -6,15 +6,14 @@
 use std::ops::Range;
 
 use config::{
-    Config,
+    Config, literal_secrets,
     yaml_tree::{YamlEvent, YamlEventKind, events},
-    literal_secrets,
 };
 use storage::Secret;
 
 use crate::{
-    redacted_comments::comment_secrets,
     problem::{AdminResult, Problem, ProblemField, ProblemKind},
+    redacted_comments::comment_secrets,
     secret_words::secret_parts,
 };
 

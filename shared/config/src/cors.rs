@@ -34,7 +34,7 @@ pub(super) fn cors(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Cors> {
     let origins = reader.list(fields, "origins", |reader, node| {
         // Browsers send `Origin` without a slash and in lower case, and the front compares texts.
         let text = reader.checked_text(node, origin).trim_end_matches('/').to_ascii_lowercase();
-        Some(without_usual_port(text))
+        Some(without_default_port(text))
     });
     Some(Cors { origins: Some(origins) })
 }
@@ -58,11 +58,11 @@ pub(super) fn origin(text: &str) -> Result<(), &'static str> {
 }
 
 /// An origin without the port that browsers leave out, as they send it.
-fn without_usual_port(origin: String) -> String {
+fn without_default_port(origin: String) -> String {
     for (scheme, port) in [("http://", ":80"), ("https://", ":443")] {
-        let usual = origin.strip_suffix(port).filter(|origin| origin.starts_with(scheme));
-        if let Some(usual) = usual {
-            return usual.to_owned();
+        let portless = origin.strip_suffix(port).filter(|origin| origin.starts_with(scheme));
+        if let Some(portless) = portless {
+            return portless.to_owned();
         }
     }
     origin
@@ -73,14 +73,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_usual_port_is_left_out_as_browsers_do() {
+    fn the_default_port_is_left_out_as_browsers_do() {
         for (text, sent) in [
             ("http://e.f:80", "http://e.f"),
             ("https://e.f:443", "https://e.f"),
             ("https://e.f:80", "https://e.f:80"),
             ("http://e.f:8080", "http://e.f:8080"),
         ] {
-            assert_eq!(without_usual_port(text.to_owned()), sent);
+            assert_eq!(without_default_port(text.to_owned()), sent);
         }
     }
 

@@ -85,7 +85,7 @@ pub(super) const TENANT: Keys = Keys {
             "budget_usd",
             Takes::Money,
             "unlimited",
-            "what it may spend in a period, in US dollars",
+            "what it may spend in a period, in US dollars. A budget that is set within a period counts from then on",
         ),
         Key::new(
             "budget_period",

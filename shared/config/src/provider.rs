@@ -82,7 +82,7 @@ pub(super) const PROVIDER: Keys = Keys {
             "ca_file",
             Takes::Text,
             "that at the top",
-            "the root certificates that are trusted for it",
+            "the root certificates that are trusted for it, or its own, self-signed one",
         ),
         Key::new(
             "connect_timeout",

@@ -70,7 +70,7 @@ pub(super) const DOCUMENT: Keys = Keys {
             "default_model",
             Takes::Text,
             "none",
-            "the route, model or `provider/model` that serves a request which names none",
+            "the route, model or `provider/model` that serves a request which names none; without it, moderations and images that name none go to `default_provider`, which chooses",
         ),
         Key::new(
             "proxy",
@@ -82,7 +82,7 @@ pub(super) const DOCUMENT: Keys = Keys {
             "ca_file",
             Takes::Text,
             "none",
-            "a PEM file of root certificates that are trusted beside the public ones",
+            "a PEM file of root certificates that are trusted beside the public ones, or of a server's own, self-signed one",
         ),
         Key::new(
             "connect_timeout",

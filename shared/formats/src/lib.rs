@@ -21,7 +21,6 @@ use common::{
     sse, stop_sequences, strict_schema, surrogates, tool_names, used_up_quota, whole_calls,
 };
 
-pub use common::size_limits::tokens as bounded_tokens;
 pub use common::byte_order_mark::{BYTE_ORDER_MARK, without_byte_order_mark};
 pub use common::completeness::is_complete;
 pub use common::error_body::from_provider;
@@ -33,6 +32,7 @@ pub use common::redact::{redact, without_secrets};
 pub use common::request_policy::{RequestPolicy, SystemPromptPolicy};
 pub use common::requested_output::{OutputMembers, RequestedOutput};
 pub use common::retry_hint::{date, duration, hint};
+pub use common::size_limits::tokens as bounded_tokens;
 pub use common::tool_names::ToolNames;
 pub use common::value_count::value_count;
 pub use common::whole_calls::{check_calls, with_checked_calls};

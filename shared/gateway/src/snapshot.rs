@@ -10,7 +10,7 @@ use routing::{ModelQuery, Routes, Target};
 use storage::Secret;
 use tenants::{ConfiguredKey, KeyHash, WorstPrice};
 
-use crate::{model_facts::CatalogFacts, own_provider::OwnProvider, plan::by_own_name};
+use crate::{call_plan::by_own_name, model_facts::CatalogFacts, own_provider::OwnProvider};
 
 /// Values of parameters, by name.
 pub(crate) type Keys = HashMap<String, Secret>;

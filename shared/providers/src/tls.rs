@@ -70,7 +70,7 @@ fn add_roots(
 /// server's may not be.
 #[derive(Debug)]
 struct PinningVerifier {
-    usual: Arc<WebPkiServerVerifier>,
+    web_pki: Arc<WebPkiServerVerifier>,
     given: Vec<CertificateDer<'static>>,
 }
 
@@ -80,9 +80,10 @@ impl PinningVerifier {
         given: Vec<CertificateDer<'static>>,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, String> {
-        let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
-        let usual = usual.build().map_err(|error| format!("TLS could not be set up: {error}"))?;
-        Ok(Self { usual, given })
+        let web_pki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+        let web_pki =
+            web_pki.build().map_err(|error| format!("TLS could not be set up: {error}"))?;
+        Ok(Self { web_pki, given })
     }
 }
 
@@ -95,7 +96,7 @@ impl ServerCertVerifier for PinningVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let usual = self.usual.verify_server_cert(
+        let verified = self.web_pki.verify_server_cert(
             end_entity,
             intermediates,
             server_name,
@@ -104,12 +105,12 @@ impl ServerCertVerifier for PinningVerifier {
         );
         // The mark is looked at behind the dates and before the name, so that the name is left to
         // verify; that the server has the key is verified with its signature, in any case.
-        match usual {
+        match verified {
             Err(error) if is_marked_as_authority(&error) && self.given.contains(end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
             }
-            usual => usual,
+            verified => verified,
         }
     }
 
@@ -119,7 +120,7 @@ impl ServerCertVerifier for PinningVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls12_signature(message, certificate, signature)
+        self.web_pki.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -128,19 +129,19 @@ impl ServerCertVerifier for PinningVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls13_signature(message, certificate, signature)
+        self.web_pki.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
+        self.web_pki.supported_verify_schemes()
     }
 }
 
-/// Whether the only fault of a server's certificate is its mark as an authority.
+/// Whether the only flaw of a server's certificate is its mark as an authority.
 fn is_marked_as_authority(error: &rustls::Error) -> bool {
-    // rustls has no word of its own for the fault, and passes that of webpki on.
-    matches!(error, rustls::Error::InvalidCertificate(CertificateError::Other(fault))
-        if fault.0.to_string() == "CaUsedAsEndEntity")
+    // rustls has no word of its own for the flaw, and passes that of webpki on.
+    matches!(error, rustls::Error::InvalidCertificate(CertificateError::Other(flaw))
+        if flaw.0.to_string() == "CaUsedAsEndEntity")
 }
 
 #[cfg(test)]

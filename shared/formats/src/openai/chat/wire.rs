@@ -13,7 +13,9 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{finish_reason, response_decode};
-use crate::{size_limits::tokens, error_body, finish_reason::Finishes, json::Object, redact, surrogates};
+use crate::{
+    error_body, finish_reason::Finishes, json::Object, redact, size_limits::tokens, surrogates,
+};
 
 /// A whole response or one chunk of a stream, as far as both decide how the response goes on.
 #[derive(Debug, Default, Deserialize)]
