@@ -253,19 +253,19 @@ impl Upstream {
         if let Some(Ok(traceparent)) = traceparent {
             http_request.headers.to_mut().insert(TRACEPARENT, traceparent);
         }
-        let answer = provider.connections.send(http_request).await?;
-        let status = answer.status();
+        let response = provider.connections.send(http_request).await?;
+        let status = response.status();
         if counts_tokens && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
         {
             return estimate_tokens(request);
         }
 
         if !status.is_success() {
-            let error = failure(answer, &prepared, now).await;
+            let error = failure(response, &prepared, now).await;
             return Err(without_compaction(error, request, prepared.mode));
         }
 
-        let (head, body) = answer.into_parts();
+        let (head, body) = response.into_parts();
         let mode = prepared.mode;
         let context = ResponseContext {
             provider: &target.provider,
@@ -362,11 +362,11 @@ async fn http_request<'e>(
 
 /// Decodes a failure. A beta that was not requested is no reason to repeat the request without it.
 async fn failure(
-    answer: http::Response<reqwest::Body>,
+    response: http::Response<reqwest::Body>,
     prepared: &PreparedRequest,
     now: u64,
 ) -> Error {
-    let mut error = response::decode_error(answer, now).await;
+    let mut error = response::decode_error(response, now).await;
     let has_beta = prepared.encoded.headers.iter().any(is_beta);
     if error.remedy == Some(Remedy::DropBetas) && !has_beta {
         (error.kind, error.remedy) = (ErrorKind::InvalidRequest, None);
@@ -417,13 +417,13 @@ pub(crate) struct TimeLimit {
 #[derive(Clone, Copy)]
 enum Awaited {
     FirstToken,
-    WholeAnswer,
+    WholeResponse,
 }
 
 impl TimeLimit {
     pub(crate) fn of(attempt: &Attempt, request: &GatewayRequest) -> Self {
         if !request.stream {
-            return Self { duration: attempt.timeout, awaits: Awaited::WholeAnswer };
+            return Self { duration: attempt.timeout, awaits: Awaited::WholeResponse };
         }
         let first_token = attempt.target().first_token_timeout.unwrap_or(attempt.timeout);
         // A first token after the whole time would be no use.
@@ -434,7 +434,7 @@ impl TimeLimit {
         let seconds = self.duration.as_secs_f32();
         match self.awaits {
             Awaited::FirstToken => format!("sent no first token within {seconds} s"),
-            Awaited::WholeAnswer => format!("sent no response within {seconds} s"),
+            Awaited::WholeResponse => format!("sent no response within {seconds} s"),
         }
     }
 }
@@ -450,7 +450,7 @@ mod tests {
     use super::*;
     use crate::ProxyVariables;
 
-    /// What a provider of this type, at this address, answers to a request for a count.
+    /// What a provider of this type, at this address, responds to a request for a count.
     async fn counted(name: &'static str, base_url: &str) -> Result<UpstreamResponse> {
         let yaml = format!(
             "providers: [{{ name: first, type: {name}, base_url: '{base_url}' }}]\n\
@@ -485,44 +485,44 @@ mod tests {
         upstream.send(&attempt, &request, 0).await
     }
 
-    fn is_estimate(answer: &UpstreamResponse) -> bool {
-        let UpstreamBody::Whole(response) = &answer.body else {
+    fn is_estimate(counted: &UpstreamResponse) -> bool {
+        let UpstreamBody::Whole(response) = &counted.body else {
             return false;
         };
         matches!(response.body, ResponseBody::Tokens { count: 10..20, estimated: true })
     }
 
     /// A provider that has this status for everybody.
-    async fn answering(status: u16) -> String {
+    async fn responding(status: u16) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
             let (mut socket, _) = listener.accept().await.unwrap();
             drop(socket.read(&mut [0; 4096]).await);
-            let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 2\r\n\r\n{{}}");
-            socket.write_all(answer.as_bytes()).await.unwrap();
+            let response = format!("HTTP/1.1 {status} No\r\ncontent-length: 2\r\n\r\n{{}}");
+            socket.write_all(response.as_bytes()).await.unwrap();
         });
         url
     }
 
     #[tokio::test]
     async fn tokens_are_estimated_where_no_provider_counts_them() {
-        let answer = counted("openai", "http://127.0.0.1:1").await.unwrap();
-        assert!(is_estimate(&answer), "{answer:?}");
-        assert_eq!(answer.status, 200);
+        let response = counted("openai", "http://127.0.0.1:1").await.unwrap();
+        assert!(is_estimate(&response), "{response:?}");
+        assert_eq!(response.status, 200);
     }
 
     #[tokio::test]
     async fn who_has_no_such_endpoint_after_all_does_not_count() {
         for status in [404, 405] {
-            let answer = counted("anthropic", &answering(status).await).await.unwrap();
-            assert!(is_estimate(&answer), "{answer:?}");
+            let response = counted("anthropic", &responding(status).await).await.unwrap();
+            assert!(is_estimate(&response), "{response:?}");
         }
     }
 
     #[tokio::test]
     async fn another_failure_to_count_is_one() {
-        let error = counted("anthropic", &answering(503).await).await.unwrap_err();
+        let error = counted("anthropic", &responding(503).await).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Upstream);
     }
 }

@@ -91,7 +91,6 @@ const KEPT: &[(&str, &str, &str)] = &[
         "a key of the configuration: the text that a mock responds with",
     ),
     ("shared/providers/src/mock.rs", "answer", "a key of the configuration"),
-    ("shared/providers/src/upstream.rs", "answer", "renamed with the next change of the file"),
     ("functions/lockgate/src/init.rs", "answer", "what an operator types"),
     ("functions/lockgate/src/init.rs", "question", "what an operator is asked"),
 ];
