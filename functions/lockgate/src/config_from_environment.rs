@@ -1,6 +1,9 @@
 //! The configuration where there is no file: every provider whose key is in the environment.
 
-use config::yaml_tree::{Entries, Written, entries_to_yaml};
+use config::{
+    DefaultProvider,
+    yaml_tree::{Entries, Written, entries_to_yaml},
+};
 use edge::settings::Environment;
 use gateway::KeyedProvider;
 use storage::Secret;
@@ -55,9 +58,10 @@ pub(crate) fn find(environment: &Environment) -> Option<FoundConfig> {
         Some(key) => Secret::new(key),
         None => generate_key()?,
     };
-    let yaml = config_yaml(&providers, KEY_VARIABLE, environment);
-    let models = known_models(&providers).len();
-    Some(FoundConfig { yaml, providers, models, client_key })
+    let makers = makers(&providers);
+    let models = known_models(&providers, &makers);
+    let yaml = written(&providers, &makers, &models, (KEY_VARIABLE, environment));
+    Some(FoundConfig { yaml, models: models.len(), providers, client_key })
 }
 
 /// A configuration of providers: each of their models that is known by its name, and for other names
@@ -66,6 +70,17 @@ pub(crate) fn config_yaml(
     providers: &[FoundProvider],
     key_variable: &str,
     environment: &Environment,
+) -> String {
+    let makers = makers(providers);
+    let models = known_models(providers, &makers);
+    written(providers, &makers, &models, (key_variable, environment))
+}
+
+fn written(
+    providers: &[FoundProvider],
+    makers: &[DefaultProvider],
+    models: &[(&str, &str)],
+    (key_variable, environment): (&str, &Environment),
 ) -> String {
     let provider = |found: &FoundProvider| {
         let key = Written::Bare(format!("${{{}}}", found.variable));
@@ -77,10 +92,13 @@ pub(crate) fn config_yaml(
         }
         Written::Map(entries)
     };
-    let model = |(name, provider): (&str, &str)| {
+    let model = |(name, provider): &(&str, &str)| {
         Written::Map(mapping([("name", text(name)), ("provider", text(provider))]))
     };
-    let models = known_models(providers).into_iter().map(model).collect();
+    let rule = |maker: &DefaultProvider| {
+        let names = Written::List(maker.names.iter().map(|name| text(name)).collect());
+        Written::Map(mapping([("provider", text(&maker.provider)), ("names", names)]))
+    };
 
     let mut entries = mapping([("api_key", Written::Bare(format!("${{{key_variable}}}")))]);
     let mut put = |key: &str, value: Written| entries.push((key.to_owned(), value));
@@ -88,14 +106,11 @@ pub(crate) fn config_yaml(
     if let Some(name) = default_provider(providers) {
         put("default_provider", text(name));
     }
-    if let [_, _, ..] = providers {
-        let rules: Vec<Written> = providers.iter().filter_map(maker_rule).collect();
-        if !rules.is_empty() {
-            put("default_providers", Written::List(rules));
-        }
+    if 1 < providers.len() && !makers.is_empty() {
+        put("default_providers", Written::List(makers.iter().map(rule).collect()));
     }
     put("providers", Written::List(providers.iter().map(provider).collect()));
-    put("models", Written::List(models));
+    put("models", Written::List(models.iter().map(model).collect()));
     entries_to_yaml(&entries)
 }
 
@@ -107,43 +122,39 @@ fn default_provider(providers: &[FoundProvider]) -> Option<&'static str> {
     of_everybody.or(only).map(|it| it.kind.name)
 }
 
-fn maker_rule(found: &FoundProvider) -> Option<Written> {
-    let names = found.kind.maker_names().iter().filter(|name| **name != "*");
-    let names: Vec<Written> = names.map(|name| text(name)).collect();
-    let rule =
-        || mapping([("provider", text(found.kind.name)), ("names", Written::List(names.clone()))]);
-    (!names.is_empty()).then(|| Written::Map(rule()))
+/// The companies among providers, with the names of the models that they make.
+fn makers(providers: &[FoundProvider]) -> Vec<DefaultProvider> {
+    let maker = |found: &FoundProvider| {
+        let names = found.kind.maker_names().iter().filter(|name| **name != "*");
+        let names: Vec<String> = names.map(|name| (*name).to_owned()).collect();
+        let provider = found.kind.name.to_owned();
+        (!names.is_empty()).then_some(DefaultProvider { provider, names })
+    };
+    providers.iter().filter_map(maker).collect()
 }
 
 /// The models that are known by their names, each with its provider.
-fn known_models(providers: &[FoundProvider]) -> Vec<(&'static str, &'static str)> {
+fn known_models(
+    providers: &[FoundProvider],
+    makers: &[DefaultProvider],
+) -> Vec<(&'static str, &'static str)> {
     let mut models: Vec<(&str, &str)> = vec![];
     for found in providers {
+        let provider = found.kind.name;
         for name in found.kind.known_models() {
-            let is_of = |it: &FoundProvider| maker_fits(it, name);
-            let maker = providers.iter().find(|it| is_of(it)).map(|it| it.kind.name);
+            let maker = makers.iter().find(|it| it.fits(name).is_some());
             // `provider/model` reaches each provider, whatever others call the same model.
             let names_other = name.split_once('/').is_some_and(|(start, model)| {
-                let other = providers.iter().find(|it| it.kind.name == start);
-                other.is_some_and(|it| start != found.kind.name && maker_fits(it, model))
+                let other = makers.iter().find(|it| it.provider == start);
+                start != provider && other.is_some_and(|it| it.fits(model).is_some())
             });
             let is_taken = models.iter().any(|(known, _)| *known == name);
-            if !is_taken && !names_other && maker.is_none_or(|maker| maker == found.kind.name) {
-                models.push((name, found.kind.name));
+            if !is_taken && !names_other && maker.is_none_or(|maker| maker.provider == provider) {
+                models.push((name, provider));
             }
         }
     }
     models
-}
-
-/// Whether a provider is the company that makes a model.
-fn maker_fits(provider: &FoundProvider, model: &str) -> bool {
-    provider
-        .kind
-        .maker_names()
-        .iter()
-        .filter(|name| **name != "*")
-        .any(|name| name.strip_suffix('*').map_or(*name == model, |start| model.starts_with(start)))
 }
 
 /// A new key for clients: 256 random bits; none without randomness.
