@@ -17,11 +17,9 @@ use serde_json::value::RawValue;
 use super::{
     multipart::Form,
     request_policy::{count, is_spelling},
+    requested_output::pairs,
 };
-use crate::{
-    RawObject,
-    json::{name_of, text},
-};
+use crate::RawObject;
 
 /// More images than this are none's to make at once.
 const MAX_IMAGES: u64 = 1_000;
@@ -83,9 +81,7 @@ enum Fields<'a> {
 impl<'a> Fields<'a> {
     fn of(raw: &'a RawObject) -> Self {
         if !raw.members.is_empty() {
-            let members = raw.members.iter();
-            let pair = |it| (name_of(&raw.body, it), text(&raw.body, &it.value));
-            return Self::Object(members.map(pair).collect());
+            return Self::Object(pairs(&raw.body, &raw.members));
         }
         Form::parse(&raw.body).map_or(Self::Unreadable, Self::Form)
     }

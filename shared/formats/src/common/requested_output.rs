@@ -78,7 +78,7 @@ fn values<'a>(
 }
 
 /// The names and values of members of an object, whose text is given.
-fn pairs<'a>(object: &'a [u8], members: &[Member]) -> Vec<(Cow<'a, str>, &'a str)> {
+pub(crate) fn pairs<'a>(object: &'a [u8], members: &[Member]) -> Vec<(Cow<'a, str>, &'a str)> {
     members.iter().map(|it| (name_of(object, it), text(object, &it.value))).collect()
 }
 
