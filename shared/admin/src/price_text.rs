@@ -5,10 +5,13 @@ use std::ops::Range;
 
 use config::{
     Price,
-    yaml_tree::{Entry, Node, Value, parse},
+    yaml_tree::{Entry, Node, Value, escape, parse},
 };
 
-use crate::problem::{AdminResult, Problem, ProblemField, ProblemKind};
+use crate::{
+    problem::{AdminResult, Problem, ProblemField},
+    redacted_text::quoted,
+};
 
 /// A price to put into the list, in dollars per million tokens.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +33,7 @@ pub struct NewPrice {
 impl NewPrice {
     /// The price as one line of a list.
     fn line(&self) -> String {
-        // A JSON string is a YAML scalar in double quotes, and `${` in it would be read as a
-        // variable.
-        let text = |text: &str| serde_json::Value::from(text.replace("${", "$${")).to_string();
+        let text = |text: &str| quoted(&escape(text));
         let rates = self.rates().into_iter();
         let rates = rates.filter_map(|(key, rate)| Some(format!(", {key}: {}", rate?)));
         let (provider, model) = (text(&self.provider), text(&self.model));
@@ -244,8 +245,7 @@ fn by_hand_at(text: &str, at: usize, key: &str) -> Problem {
         "`{key}` on line {line} is written in a form that cannot be changed in its place: edit the \
          configuration by hand there."
     );
-    let field = ProblemField { line: Some(line), ..ProblemField::new("prices", detail.as_str()) };
-    Problem::new(ProblemKind::Conflict, detail).with_fields(vec![field])
+    Problem::on_line("prices", line, detail)
 }
 
 #[cfg(test)]

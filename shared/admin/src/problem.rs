@@ -161,6 +161,12 @@ impl Problem {
         Self { fields, ..self }
     }
 
+    /// A line of the configuration, counted from 1, that stands in the way of an operation.
+    pub(crate) fn on_line(field: &str, line: usize, detail: String) -> Self {
+        let place = ProblemField { line: Some(line), ..ProblemField::new(field, detail.as_str()) };
+        Self::new(ProblemKind::Conflict, detail).with_fields(vec![place])
+    }
+
     /// There is no such thing.
     pub fn not_found(what: &str) -> Self {
         Self::new(ProblemKind::NotFound, format!("There is no such {what}."))

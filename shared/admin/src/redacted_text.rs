@@ -7,12 +7,12 @@ use std::ops::Range;
 
 use config::{
     Config, literal_secrets,
-    yaml_tree::{YamlEvent, YamlEventKind, events},
+    yaml_tree::{YamlEvent, YamlEventKind, escape, events},
 };
 use storage::Secret;
 
 use crate::{
-    problem::{AdminResult, Problem, ProblemField, ProblemKind},
+    problem::{AdminResult, Problem},
     redacted_comments::comment_secrets,
     secret_words::secret_parts,
 };
@@ -101,8 +101,7 @@ fn not_editable(text: &str, at: usize) -> Problem {
         "Line {line} of the configuration holds a secret in a form that cannot be hidden here: put it \
          in quotes on one line, or into a variable, by editing the file by hand."
     );
-    let field = ProblemField { line: Some(line), ..ProblemField::new("", detail.as_str()) };
-    Problem::new(ProblemKind::Conflict, detail).with_fields(vec![field])
+    Problem::on_line("", line, detail)
 }
 
 /// The secrets of a text, in the order of their places.
@@ -283,13 +282,8 @@ fn is_word(text: &str) -> bool {
     text.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_.".contains(&it))
 }
 
-/// A text in which `${` is no variable.
-fn escape(text: &str) -> String {
-    text.replace("${", "$${")
-}
-
 /// A text as a YAML scalar in double quotes, which JSON's strings are.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

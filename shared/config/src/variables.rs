@@ -51,8 +51,8 @@ pub(super) fn expand(
     if wrong.is_empty() { Ok(Expanded { text, variable: sole_variable(raw) }) } else { Err(wrong) }
 }
 
-/// Writes a text so that [`expand`] gives it back.
-pub(super) fn escape(text: &str) -> String {
+/// Writes a text so that reading it gives it back: `${` in it is no variable.
+pub fn escape(text: &str) -> String {
     text.replace("${", "$${")
 }
 

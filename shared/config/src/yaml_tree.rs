@@ -6,6 +6,7 @@ pub use super::{
     events::{YamlEvent, YamlEventKind, events},
     export::entries_to_yaml,
     node::{Entry, Key, Node, Style, Value},
+    variables::escape,
     write::{Entries, Written},
 };
 

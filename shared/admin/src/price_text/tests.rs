@@ -1,4 +1,5 @@
 use super::*;
+use crate::problem::ProblemKind;
 
 const LINE: &str =
     "- { provider: \"p\", model: \"m: x\", input: 0.35, output: 1, cache_write: 0.5 }";
